@@ -1,0 +1,141 @@
+"""Scorecard: what one model scored, down to the single document and question. Verdict: the routes side by side."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from luosi.artifacts.base import Artifact, read_jsonl
+
+
+class Score(BaseModel):
+    """A mean with its standard error over `clusters` documents (or questions); `se` is None where one cluster gives none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    se: float | None
+    clusters: int
+
+
+class DocumentScore(BaseModel):
+    """Bits a model spent on one held-out document of `bytes` UTF-8 bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    source: str
+    bits: float
+    bytes: int
+
+
+class QuestionScore(BaseModel):
+    """One exam question: 1.0 if answered rightly (1/k where k choices tie for the best), the cluster it belongs to."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    source: str
+    cluster: str
+    correct: float
+    chosen: int
+
+
+class ScoreSummary(BaseModel):
+    """`scorecard.json`. A score that was not taken is absent, never 0."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    """What was scored, for people: "SmolLM2-135M-Instruct, Q4_1 as shipped"."""
+    what: str
+    """"bundle" or "xz"."""
+    precision: str
+    """Arithmetic of the scoring: bf16 or fp32."""
+    bits_per_byte: dict[str, Score]
+    """By source."""
+    accuracy: dict[str, Score]
+    """By source of the exam's questions, and "all"."""
+    chance: float | None = None
+    """Accuracy of guessing on the same questions."""
+
+
+class Scorecard(Artifact):
+    """`scorecard.json` (ScoreSummary), `documents.jsonl` (DocumentScore), `questions.jsonl` (QuestionScore)."""
+
+    required = ("scorecard.json", "documents.jsonl", "questions.jsonl")
+
+    def summary(self) -> ScoreSummary:
+        """The scores with their errors."""
+        return ScoreSummary.model_validate(self.json("scorecard.json"))
+
+    def documents(self) -> list[DocumentScore]:
+        """Every held-out document's bits."""
+        return [DocumentScore.model_validate(row) for row in read_jsonl(self.path / "documents.jsonl")]
+
+    def questions(self) -> list[QuestionScore]:
+        """Every question's mark."""
+        return [QuestionScore.model_validate(row) for row in read_jsonl(self.path / "questions.jsonl")]
+
+
+class Difference(BaseModel):
+    """A paired difference to the reference route on the same documents: negative bits per byte are better."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mean: float
+    se: float | None
+    low: float
+    high: float
+    """95 % interval."""
+    clusters: int
+
+
+class Route(BaseModel):
+    """One way to answer the questions, with its quality; money is added when the verdict is shown, from the ledger and today's prices."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    route: str
+    """rent | open | adapt | scratch | baseline"""
+    model: str
+    step: str
+    """The evaluate step it comes from; "" for a route that was not measured."""
+    score_key: str
+    bundle_key: str
+    """Key of what ships; "" for baselines."""
+    bpb: Score | None
+    other_bpb: dict[str, Score] = {}
+    """Bits per byte on the other sources: what was forgotten."""
+    accuracy: Score | None
+    bpb_difference: Difference | None
+    accuracy_difference: Difference | None
+    note: str = ""
+    """For routes that were not measured: what to do to have them measured."""
+
+
+class VerdictSummary(BaseModel):
+    """`verdict.json`: quality of every route on the first source, the reference being the unmodified open model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    reference: str
+    """Step of the reference route."""
+    routes: tuple[Route, ...]
+    prompt_tokens: int
+    answer_tokens: int
+    """The shape of one answer, for the cost per 1,000 of them."""
+    rented_model: str
+    """Row of the price table the break-even is counted against."""
+    advice: tuple[str, ...]
+    """Sentences that follow from quality alone; those that need money are added when it is shown."""
+
+
+class Verdict(Artifact):
+    """`verdict.json` (VerdictSummary)."""
+
+    required = ("verdict.json",)
+
+    def summary(self) -> VerdictSummary:
+        """The routes and their quality."""
+        return VerdictSummary.model_validate(self.json("verdict.json"))

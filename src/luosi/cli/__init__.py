@@ -1,0 +1,1 @@
+"""Command line: one short file per command: parse, call the API, print."""

@@ -1,0 +1,214 @@
+"""What things cost: measured quantities, estimated quantities, money, and the machine they are counted on.
+
+Quantities are what is stored (seconds, FLOP, joules, tokens, bytes); money is derived from them by dated rates, because
+prices change and quantities do not. A `Cost` is measured, an `Estimate` is a forecast with an interval. Knows nothing of
+stages, stores or models.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from luosi.errors import UsageError
+
+NANO = 1_000_000_000
+Z90 = 1.2815515655446004  # the 90 % point of the standard normal distribution
+
+
+class Frozen(BaseModel):
+    """An immutable record that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Money(Frozen):
+    """An exact amount: `nano` billionths of one unit of `currency` (ISO 4217). Never a float.
+
+    >>> Money(nano=1_500_000_000, currency="USD") + Money(nano=1, currency="USD")
+    Money(nano=1500000001, currency='USD')
+    """
+
+    nano: int
+    currency: str = Field(pattern="^[A-Z]{3}$")
+
+    def __add__(self, other: Money) -> Money:
+        if other.currency != self.currency:
+            raise UsageError(f"cannot add {other.currency} to {self.currency}", hint="give all prices in one currency")
+        return Money(nano=self.nano + other.nano, currency=self.currency)
+
+    def times(self, quantity: float) -> Money:
+        """This price for `quantity` units, rounded up to a whole nano-unit once."""
+        return Money(nano=math.ceil(self.nano * quantity), currency=self.currency)
+
+    def __str__(self) -> str:
+        units = self.nano / NANO
+        return f"{units:.2f} {self.currency}" if units >= 1 or self.nano == 0 else f"{units:.3g} {self.currency}"
+
+
+class Price(Frozen):
+    """Money for one unit of something, with where and when the figure was read."""
+
+    money: Money
+    unit: Literal["machine_hour", "core_hour", "kwh", "million_prompt_tokens", "million_completion_tokens"]
+    source: str
+    date: str
+
+
+class Rates(Frozen):
+    """The dated prices that turn quantities into money: a machine's hour (rented: power included), or the power of an owned one.
+
+    At least one must be known, else `money` refuses: an unknown price is never taken as 0.
+    """
+
+    machine_hour: Price | None = None
+    electricity: Price | None = None
+
+    def money(self, *, wall_s: float, joules: float) -> Money:
+        """What `wall_s` seconds of the machine and `joules` of energy cost together.
+
+        Raises:
+            UsageError: Neither price is known.
+        """
+        if self.machine_hour is not None:
+            return self.machine_hour.money.times(wall_s / 3600)
+        if self.electricity is not None:
+            return self.electricity.money.times(joules / 3.6e6)
+        raise UsageError("no price is known for this machine", hint="set machine_hour or electricity in rates.toml")
+
+
+class Cost(Frozen):
+    """What was spent: every attempt of a step counts, killed ones too.
+
+    `joules_by` says how the energy was come by; a sum of both kinds is "modelled".
+    """
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    device_s: float = 0.0
+    flop: float = 0.0
+    joules: float = 0.0
+    joules_by: Literal["none", "measured", "modelled"] = "none"
+    tokens: int = 0
+    bytes_read: int = 0
+    bytes_written: int = 0
+    peak_rss_bytes: int = 0
+    peak_vram_bytes: int = 0
+    fees: Money | None = None
+    """Money paid to others for this step (rented models), in addition to the machine."""
+
+    def __add__(self, other: Cost) -> Cost:
+        ways = {self.joules_by, other.joules_by} - {"none"}
+        fees = self.fees + other.fees if self.fees and other.fees else self.fees or other.fees
+        return Cost(
+            wall_s=self.wall_s + other.wall_s,
+            cpu_s=self.cpu_s + other.cpu_s,
+            device_s=self.device_s + other.device_s,
+            flop=self.flop + other.flop,
+            joules=self.joules + other.joules,
+            joules_by="modelled" if "modelled" in ways else "measured" if ways else "none",
+            tokens=self.tokens + other.tokens,
+            bytes_read=self.bytes_read + other.bytes_read,
+            bytes_written=self.bytes_written + other.bytes_written,
+            peak_rss_bytes=max(self.peak_rss_bytes, other.peak_rss_bytes),
+            peak_vram_bytes=max(self.peak_vram_bytes, other.peak_vram_bytes),
+            fees=fees,
+        )
+
+    def money(self, rates: Rates) -> Money:
+        """This cost in money, fees included."""
+        own = rates.money(wall_s=self.wall_s, joules=self.joules)
+        return own + self.fees if self.fees else own
+
+
+class Interval(Frozen):
+    """A forecast: one chance in ten below `p10`, even chances around `p50`, one in ten above `p90`."""
+
+    p10: float
+    p50: float
+    p90: float
+
+    @classmethod
+    def around(cls, p50: float, sigma: float) -> Self:
+        """The log-normal interval with median `p50` and standard deviation `sigma` of the logarithm.
+
+        >>> Interval.around(10.0, 0.0)
+        Interval(p10=10.0, p50=10.0, p90=10.0)
+        """
+        return cls(p10=p50 * math.exp(-Z90 * sigma), p50=p50, p90=p50 * math.exp(Z90 * sigma))
+
+    @classmethod
+    def exactly(cls, value: float) -> Self:
+        """No doubt at all: for steps that are done already."""
+        return cls(p10=value, p50=value, p90=value)
+
+    def __add__(self, other: Interval) -> Interval:
+        """The sum of two forecasts whose errors are independent: medians add, half-widths add in quadrature."""
+        p50 = self.p50 + other.p50
+        low = math.hypot(self.p50 - self.p10, other.p50 - other.p10)
+        high = math.hypot(self.p90 - self.p50, other.p90 - other.p50)
+        return Interval(p10=max(0.0, p50 - low), p50=p50, p90=p50 + high)
+
+    def times(self, factor: float) -> Interval:
+        """Every point multiplied by `factor`."""
+        return Interval(p10=self.p10 * factor, p50=self.p50 * factor, p90=self.p90 * factor)
+
+
+class Estimate(Frozen):
+    """What a step is expected to cost; `memory_bytes` is the expected peak."""
+
+    seconds: Interval = Interval(p10=0.0, p50=0.0, p90=0.0)
+    flop: float = 0.0
+    joules: Interval = Interval(p10=0.0, p50=0.0, p90=0.0)
+    memory_bytes: int = 0
+
+    def __add__(self, other: Estimate) -> Estimate:
+        return Estimate(
+            seconds=self.seconds + other.seconds,
+            flop=self.flop + other.flop,
+            joules=self.joules + other.joules,
+            memory_bytes=max(self.memory_bytes, other.memory_bytes),
+        )
+
+
+class Factor(Frozen):
+    """What the ledger taught of one stage on one machine: measured / estimated seconds, and how much that varies."""
+
+    ratio: float = 1.0
+    sigma: float = 0.5
+    runs: int = 0
+
+
+class Machine(Frozen):
+    """Where steps run, as measured there or read from a catalogue."""
+
+    name: str
+    device: Literal["cpu", "cuda", "mps"] = "cpu"
+    cores: int = Field(gt=0)
+    memory_bytes: int = Field(gt=0)
+    fp32_flops: float = Field(gt=0)
+    """Sustained FLOP/s of a large matrix product in fp32, all cores."""
+    bf16_flops: float = Field(gt=0)
+    """The same in bf16; equal to `fp32_flops` where bf16 is not faster and is not used."""
+    watts_idle: float = 0.0
+    watts_busy: float = Field(gt=0)
+    """Power of the machine with all cores busy; modelled from the core count where it cannot be read."""
+    source: Literal["measured", "catalogue"] = "catalogue"
+    date: str = ""
+    factors: dict[str, Factor] = {}
+    """By stage name; see `Factor`."""
+
+    @property
+    def training_flops(self) -> float:
+        """The faster of the two precisions."""
+        return max(self.fp32_flops, self.bf16_flops)
+
+    def estimate(self, stage: str, *, seconds: float, flop: float = 0.0, memory_bytes: int = 0) -> Estimate:
+        """An estimate of `seconds` by first principles, corrected by what the ledger knows of `stage` here."""
+        factor = self.factors.get(stage, Factor())
+        interval = Interval.around(max(seconds, 0.05) * factor.ratio, factor.sigma)
+        return Estimate(
+            seconds=interval, flop=flop, joules=interval.times(self.watts_busy), memory_bytes=int(memory_bytes)
+        )

@@ -1,0 +1,1 @@
+"""Ledger: what was spent. meter -> attempts -> database -> report."""

@@ -1,0 +1,1 @@
+"""Serve: own and rented models behind one OpenAI-shaped API."""

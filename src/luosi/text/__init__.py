@@ -1,0 +1,1 @@
+"""Text library: what two stages share about reading files, splitting words, scripts and languages, and hashing."""

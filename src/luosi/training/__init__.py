@@ -1,0 +1,1 @@
+"""Training library: the loop and its parts; knows neither stages nor recipes."""

@@ -1,0 +1,1 @@
+"""Web: pages for people over api and serve."""
