@@ -20,6 +20,9 @@ from luosi.cost import Cost, Estimate, Machine
 NOT_IN_KEY: dict[str, Any] = {"not_in_key": True}
 """`Field(json_schema_extra=NOT_IN_KEY)`: where something is, not what it is (a path beside its digest)."""
 
+LOCATION: dict[str, Any] = {"not_in_key": True, "location": True}
+"""`Field(json_schema_extra=LOCATION)`: a path (or several) as text; a relative one starts from the recipe's folder. Not in the key."""
+
 ADDED_LATER: dict[str, Any] = {"added_later": True}
 """`Field(default, json_schema_extra=ADDED_LATER)`: left out of the key while it equals its default, so that older keys live on."""
 

@@ -1,0 +1,408 @@
+"""Workspace: the one object through which commands, pages and programs use Luosi, and the only place where rooms are wired.
+
+    ws = Workspace("luosi-work")
+    plan = ws.plan("my.toml");  ws.run("my.toml");  ws.verdict("my.toml");  ws.bill("my.toml")
+
+A recipe is given as a path, as the name of one that was run here before, or as a Recipe.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from luosi.artifacts import Artifact, Bundle, Manifest, Verdict
+from luosi.cost import Cost, Machine, Rates
+from luosi.errors import ArtifactError, DamagedArtifact, UnknownReference, UsageError
+from luosi.ledger.attempts import Try, all_attempts, read_attempts
+from luosi.ledger.meter import LedgerMeter
+from luosi.ledger.report import LOADED_SHARE, Bill, bill
+from luosi.pipeline.graph import Graph, nearest
+from luosi.pipeline.lineage import Node, ancestors, lineage
+from luosi.pipeline.runner import Observer, Runner
+from luosi.pipeline.stage import Stage
+from luosi.pipeline.store import Store
+from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
+from luosi.plan.prices import PriceTable, load_prices, rates
+from luosi.plan.steps import Plan, plan_steps
+from luosi.recipe import Recipe, read_recipe, recipe_graph
+from luosi.stages.command.stage import CommandStage
+from luosi.stages.compress.stage import CompressStage
+from luosi.stages.curate.stage import CurateStage
+from luosi.stages.evaluate.stage import EvaluateStage
+from luosi.stages.exam.stage import ExamStage
+from luosi.stages.export.stage import ExportStage
+from luosi.stages.finetune.stage import FinetuneStage
+from luosi.stages.import_model.stage import ImportModelStage
+from luosi.stages.pretrain.stage import PretrainStage
+from luosi.stages.tokenize.stage import TokenizeStage
+from luosi.stages.train_tokenizer.stage import TrainTokenizerStage
+from luosi.stages.verdict.money import VerdictReport, report
+from luosi.stages.verdict.stage import VerdictStage
+
+STAGES: tuple[Stage[Any, Any], ...] = (
+    CurateStage(), ExamStage(), ImportModelStage(), TrainTokenizerStage(), TokenizeStage(), PretrainStage(),
+    FinetuneStage(), ExportStage(), CompressStage(), EvaluateStage(), VerdictStage(), CommandStage(),
+)  # fmt: skip
+
+RecipeRef = str | Path | Recipe
+
+
+class Shown(BaseModel):
+    """One published artifact, for lists."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    kind: str
+    stage: str
+    names: tuple[str, ...]
+    """recipe/step of every ref that means it."""
+    bytes: int
+    created_at: str
+    folder: str
+
+
+class Damage(BaseModel):
+    """What `verify` found wrong with one artifact."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    stage: str
+    step: str
+    problems: tuple[str, ...]
+
+
+class Silence:
+    """An observer that tells nobody."""
+
+    def step_started(self, step: str, planned: object) -> None:
+        """Nothing."""
+
+    def step_progress(self, step: str, done: float, total: float, unit: str, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def step_said(self, step: str, message: str) -> None:
+        """Nothing."""
+
+    def step_finished(self, step: str, *, built: bool) -> None:
+        """Nothing."""
+
+    def step_waiting(self, step: str) -> None:
+        """Nothing."""
+
+
+class Workspace:
+    """A folder with a store, its ledger, this machine's measurements and the recipes that were run.
+
+    Args:
+        root: Made when first written to.
+        stages: Stages of the user's own, in addition to (or instead of, by name) Luosi's.
+    """
+
+    def __init__(self, root: str | Path = "luosi-work", *, stages: Iterable[Stage[Any, Any]] = ()) -> None:
+        self.root = Path(root).resolve()
+        self.store = Store(self.root / "store")
+        self.stages = {stage.name: stage for stage in (*STAGES, *stages)}
+
+    # What there is to work with
+
+    def machine(self) -> Machine:
+        """This machine as last measured, or guessed from its cores; with what the ledger taught."""
+        return load(self._machine_file) or catalogue(self.stages)
+
+    @property
+    def _machine_file(self) -> Path:
+        return self.root / "machine.json"
+
+    def measure(self, seconds: float = 3.0) -> Machine:
+        """Measure this machine anew; what the ledger taught is learned again from its log."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        return self._teach(measure(seconds, self.stages))
+
+    def _teach(self, machine: Machine) -> Machine:
+        """Correct `machine` by every artifact that was ever finished on it, and keep it."""
+        tries: dict[str, list[Try]] = {}
+        for one in self._tries():
+            tries.setdefault(one.key, []).append(one)
+        history = [
+            Observation(
+                stage=all_tries[0].stage,
+                estimated_s=all_tries[0].uncalibrated_s,
+                measured_s=sum(one.cost.wall_s for one in all_tries),
+                loaded=any(one.foreign_cores > LOADED_SHARE * machine.cores for one in all_tries),
+            )
+            for all_tries in tries.values()
+            if all_tries[-1].reason == "published" and all_tries[0].machine == machine.name
+        ]
+        machine = calibrate(machine, history)
+        save(machine, self._machine_file)
+        return machine
+
+    def prices(self) -> PriceTable:
+        """Luosi's dated prices, with those of the workspace's rates.toml in front."""
+        return load_prices(self.root / "rates.toml")
+
+    def rates(self) -> Rates:
+        """What this machine's time or power costs today."""
+        return rates(self.machine(), self.prices())
+
+    def recipe(self, ref: RecipeRef, overrides: Sequence[str] = ()) -> Recipe:
+        """A recipe by path, or by the name it was last run under here.
+
+        Raises:
+            RecipeError: It is not there or wrong.
+        """
+        if isinstance(ref, Recipe):
+            return ref
+        snapshot = self.root / "recipes" / f"{ref}.json"
+        if not Path(ref).exists() and Path(ref).suffix != ".toml" and snapshot.exists() and not overrides:
+            return Recipe.model_validate_json(snapshot.read_bytes())
+        return read_recipe(Path(ref), overrides)
+
+    def recipes(self) -> list[str]:
+        """Names of the recipes that were run here, the latest first."""
+        paths = (self.root / "recipes").glob("*.json")
+        return [path.stem for path in sorted(paths, key=lambda path: -path.stat().st_mtime)]
+
+    def graph(self, ref: RecipeRef, overrides: Sequence[str] = ()) -> Graph:
+        """The recipe's typed steps and their keys."""
+        return recipe_graph(self.recipe(ref, overrides), self.stages)
+
+    # The price before, the work, the price after
+
+    def plan(self, ref: RecipeRef, overrides: Sequence[str] = ()) -> Plan:
+        """Each step: hit, resume or build, why, and what it will cost."""
+        recipe = self.recipe(ref, overrides)
+        return plan_steps(recipe_graph(recipe, self.stages), self.store, self.machine(), self.rates(), recipe.budget)
+
+    def run(
+        self,
+        ref: RecipeRef,
+        *,
+        overrides: Sequence[str] = (),
+        rebuild: Iterable[str] = (),
+        observer: Observer | None = None,
+        stop: Callable[[], str] = lambda: "",
+        cap_s: float | None = None,
+    ) -> dict[str, Manifest]:
+        """Make every artifact of the recipe that is not there yet.
+
+        Args:
+            ref: The recipe.
+            overrides: `steps.NAME.field=value`.
+            rebuild: Steps to make again though they are there.
+            observer: Told what happens.
+            stop: Asked often; a text stops the run there, its checkpoints kept.
+            cap_s: Wall seconds this run may take; beyond them it stops with BudgetExceeded.
+
+        Returns:
+            step -> manifest.
+
+        Raises:
+            LuosiError: A step failed or was stopped; everything published before stays.
+        """
+        recipe = self.recipe(ref, overrides)
+        graph = recipe_graph(recipe, self.stages)
+        machine = self.machine()
+        doomed = frozenset(rebuild)
+        for name in doomed - set(graph.keys):
+            raise UnknownReference(f"recipe {recipe.name} has no step {name!r}", hint=nearest(name, graph.keys))
+        plan = plan_steps(graph, self.store, machine, self.rates(), recipe.budget)
+        self._remember(recipe)
+        meter = LedgerMeter(self.store.attempts_file, recipe.name, machine)
+        begun = time.monotonic()
+
+        def why_stop() -> str:
+            if cap_s is not None and time.monotonic() - begun > cap_s:
+                return f"budget: the run's cap of {cap_s:g} s is used up"
+            return stop()
+
+        runner = Runner(self.store, machine, meter, observer or Silence(), why_stop)
+        try:
+            runner.run(graph, {line.step: line.for_runner() for line in plan.steps}, doomed)
+        finally:
+            self.refresh()
+        return {step.name: self._published(graph, step.name) for step in graph.steps}
+
+    def _remember(self, recipe: Recipe) -> None:
+        path = self.root / "recipes" / f"{recipe.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
+        temporary.replace(path)
+
+    def _published(self, graph: Graph, step: str) -> Manifest:
+        manifest = self.store.manifest(graph.step(step).stage.name, graph.keys[step])
+        if manifest is None:
+            raise ArtifactError(
+                f"step {step} of {graph.recipe} is not built", hint=f"`luosi run {graph.recipe}` builds it"
+            )
+        return manifest
+
+    def refresh(self) -> None:
+        """Bring what is derived from the logs up to date: the SQL index, and what the ledger teaches of this machine."""
+        from luosi.ledger.database import rebuild
+
+        rebuild(self.root / "runs.db", self.store.manifests(), self._tries())
+        self._teach(self.machine())
+
+    def _tries(self) -> list[Try]:
+        return all_attempts(self.store.root / "attempts")
+
+    def bill(self, ref: RecipeRef) -> Bill:
+        """Planned beside spent, step by step; killed attempts and abandoned keys included."""
+        graph, machine = self.graph(ref), self.machine()
+        plan = self.plan(ref)
+        steps = [(step.name, step.stage.name, graph.keys[step.name]) for step in graph.steps]
+        published = [line.key for line in plan.steps if line.state == "hit"]
+        tries = [one for one in self._tries() if one.recipe == graph.recipe]
+        estimates = {line.key: line.whole for line in plan.steps}
+        return bill(graph.recipe, steps, published, tries, estimates, self.rates(), machine.cores)
+
+    def verdict(self, ref: RecipeRef) -> VerdictReport:
+        """The routes side by side, their quality from the recipe's verdict step, their money from the ledger and today's prices.
+
+        Raises:
+            UsageError: The recipe has no verdict step.
+            ArtifactError: It was not run yet.
+        """
+        graph = self.graph(ref)
+        step = next((step for step in graph.steps if step.stage.output is Verdict), None)
+        if step is None:
+            raise UsageError(
+                f"recipe {graph.recipe} has no verdict step", hint="`luosi new FILES...` writes one that has"
+            )
+        manifest = self._published(graph, step.name)
+        self.store.require_whole(manifest, step.name)
+        verdict = self.store.open(manifest)
+        assert isinstance(verdict, Verdict)
+        summary = verdict.summary()
+        costs, facts = {}, {}
+        for route in summary.routes:
+            if route.bundle_key:
+                costs[route.bundle_key] = self.cost_to_make(route.bundle_key)
+                facts[route.bundle_key] = self.store.find(route.bundle_key).facts
+        return report(summary, costs, facts, self.rates(), self.prices().model(summary.rented_model))
+
+    def cost_to_make(self, key: str) -> Cost:
+        """All attempts at an artifact and at everything it was made from."""
+        tries = [one for k in ancestors(self.store, key) for one in read_attempts(self.store.attempts_file(k))]
+        return sum((one.cost for one in tries), Cost())
+
+    # What is there
+
+    def show(self) -> list[Shown]:
+        """Every published artifact, the latest first."""
+        names: dict[str, list[str]] = {}
+        for (recipe, step), key in self.store.refs().items():
+            names.setdefault(key, []).append(f"{recipe}/{step}")
+        shown = [
+            Shown(
+                key=m.key,
+                kind=m.kind,
+                stage=m.stage,
+                names=tuple(names.get(m.key, [])),
+                bytes=sum(file.bytes for file in m.files),
+                created_at=m.created_at,
+                folder=str(self.store.folder(m.stage, m.key) / "out"),
+            )
+            for m in self.store.manifests()
+        ]
+        return sorted(shown, key=lambda one: (one.created_at, one.key), reverse=True)
+
+    def find(self, ref: str) -> Manifest:
+        """A manifest by key (or unique beginning of one), by recipe/step, or by step where only one recipe has it.
+
+        Raises:
+            UnknownReference: Nothing, or more than one, is called that.
+        """
+        if ref.startswith("k1-"):
+            return self.store.find(ref)
+        found = {
+            f"{recipe}/{step}": key
+            for (recipe, step), key in self.store.refs().items()
+            if ref in (step, f"{recipe}/{step}")
+        }
+        if not found:
+            known = [name for recipe, step in self.store.refs() for name in (step, f"{recipe}/{step}")]
+            raise UnknownReference(f"nothing here is called {ref!r}", hint=nearest(ref, known))
+        if len(set(found.values())) > 1:
+            raise UnknownReference(
+                f"{ref!r} means {len(found)} things: {', '.join(found)}", hint="say which: RECIPE/STEP"
+            )
+        return self.store.find(next(iter(found.values())))
+
+    def open(self, ref: str) -> Artifact:
+        """The typed reader of an artifact."""
+        manifest = self.find(ref)
+        kinds = {stage.output.__name__: stage.output for stage in self.stages.values()}
+        return self.store.open(manifest, kinds.get(manifest.kind))
+
+    def bundles(self) -> list[tuple[str, Bundle, Manifest]]:
+        """(name, bundle, manifest) of every model that could be served, the latest first; the shortest name that is unique."""
+        found = []
+        for shown in self.show():
+            if shown.kind == "Bundle" and shown.names:
+                manifest = self.store.find(shown.key)
+                steps = [name.split("/")[1] for name in shown.names]
+                unique = sum(key == shown.key or step != steps[0] for (_, step), key in self.store.refs().items())
+                name = steps[0] if unique == len(self.store.refs()) else shown.names[0]
+                bundle = self.store.open(manifest)
+                assert isinstance(bundle, Bundle)
+                found.append((name, bundle, manifest))
+        return found
+
+    def lineage(self, ref: str) -> Node:
+        """The tree of artifacts that `ref` was made from."""
+        return lineage(self.store, self.find(ref).key)
+
+    def verify(self) -> list[Damage]:
+        """Compare every published file with its digest; [] if all is whole."""
+        found = []
+        for folder in sorted((self.store.root / "artifacts").glob("*/*")):
+            try:
+                manifest = self.store.manifest(folder.parent.name, folder.name)
+                assert manifest is not None
+            except DamagedArtifact as error:
+                found.append(Damage(key=folder.name, stage=folder.parent.name, step="", problems=(error.message,)))
+                continue
+            if problems := self.store.damage(manifest):
+                found.append(
+                    Damage(key=manifest.key, stage=manifest.stage, step=manifest.step, problems=tuple(problems))
+                )
+        return found
+
+    def gc(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
+        """Delete what no recipe's steps lead to; attempts stay, for they are the bill."""
+        return self.store.collect(dry_run=dry_run)
+
+    # For pages
+
+    def state(self, ref: RecipeRef) -> dict[str, Any]:
+        """The chain as it stands: each step's state, inputs, progress and curves, for drawing."""
+        plan = self.plan(ref)
+        steps = [self._step_state(line.model_dump(mode="json")) for line in plan.steps]
+        return {"recipe": plan.recipe, "steps": steps}
+
+    def _step_state(self, line: dict[str, Any]) -> dict[str, Any]:
+        tries = read_attempts(self.store.attempts_file(line["key"]))
+        progress = [point for one in tries for point in one.progress]
+        metrics: dict[str, list[list[float]]] = {}
+        for point in progress:
+            for name, value in point.metrics.items():
+                metrics.setdefault(name, []).append([point.done, value])
+        last = tries[-1] if tries else None
+        state = line["state"] if line["state"] == "hit" or last is None or last.reason == "published" else last.reason
+        return {
+            "step": line["step"], "stage": line["stage"], "key": line["key"], "state": state, "inputs": line["inputs"],
+            "done": progress[-1].done if progress else 0, "total": progress[-1].total if progress else 0,
+            "unit": progress[-1].unit if progress else "", "metrics": metrics, "why": line["why"],
+            "message": last.message if last else "", "attempts": len(tries),
+            "planned_s": line["whole"]["seconds"]["p50"], "spent_s": sum(one.cost.wall_s for one in tries),
+        }  # fmt: skip

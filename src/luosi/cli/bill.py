@@ -1,0 +1,75 @@
+"""`luosi bill`: the price after."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from luosi.api import Workspace
+from luosi.cli.common import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    WorkspaceOption,
+    energy,
+    flop,
+    latest,
+    money,
+    percent,
+    print_json,
+    print_table,
+    say,
+    seconds,
+)
+from luosi.ledger.report import Bill, BillLine
+
+
+def bill(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's path or name; the one run last if left out.", metavar="[RECIPE]")
+    ] = "",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    json: JsonOption = False,
+) -> None:
+    """Planned beside spent, per step and in total; killed attempts are on it."""
+    place = Workspace(workspace)
+    result = place.bill(latest(place, recipe))
+    if json:
+        print_json(result)
+    else:
+        print_bill(result)
+
+
+def print_bill(result: Bill) -> None:
+    """The bill as a table."""
+    columns = [
+        "step",
+        "state",
+        "planned",
+        "spent",
+        "error",
+        "CPU",
+        "work",
+        "energy",
+        "money planned",
+        "money spent",
+        "attempts",
+    ]
+    print_table(f"Bill of {result.recipe}", columns, [_row(line) for line in [*result.steps, result.total]], left=2)
+    if result.total.killed:
+        say(f"{result.total.killed} killed attempt(s) are counted in")
+    if result.total.spent.joules_by == "modelled":
+        say("energy is modelled from CPU seconds: this machine has no counter that can be read")
+    if result.total.loaded:
+        say("other programs were busy during some attempts: their times are longer for it and teach the plan nothing")
+
+
+def _row(line: BillLine) -> list[str]:
+    spent = line.spent
+    planned = line.planned
+    attempts = f"{line.attempts} ({line.killed} killed)" if line.killed else str(line.attempts)
+    return [
+        line.step, line.state, seconds(planned.seconds.p50) if planned else "-", seconds(spent.seconds), percent(line.error),
+        seconds(spent.cpu_seconds), flop(spent.flop), energy(spent.joules), money(planned.money) if planned else "-",
+        money(spent.money), attempts,
+    ]  # fmt: skip

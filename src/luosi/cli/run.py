@@ -1,0 +1,67 @@
+"""`luosi run`: do it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from luosi.api import Workspace
+from luosi.cli.common import DEFAULT_WORKSPACE, RecipeArgument, SetOption, WorkspaceOption, say
+from luosi.cli.watch import watching
+
+
+class StopRequest:
+    """Set by SIGINT or SIGTERM; the step saves its checkpoint and stops. A second SIGINT ends the process at once."""
+
+    def __init__(self) -> None:
+        self.reason = ""
+
+    def __call__(self) -> str:
+        """The reason to stop, or ""."""
+        return self.reason
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """The signal handler."""
+        if self.reason and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.reason = f"signal {signal.Signals(number).name}"
+        say("stopping at the next safe point; once more to stop at once")
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopRequest]:
+    """While inside, signals ask for a stop instead of killing."""
+    request = StopRequest()
+    old = {number: signal.signal(number, request.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def run(
+    recipe: RecipeArgument,
+    set_: SetOption = [],
+    rebuild: Annotated[
+        list[str], typer.Option(help="Make this step again though it is there. May be repeated.", metavar="STEP")
+    ] = [],
+    cap: Annotated[
+        float | None,
+        typer.Option(
+            "--cap-seconds", min=0, help="Stop (exit 3) when this run has taken so many seconds; run again to go on."
+        ),
+    ] = None,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Make everything the recipe names that is not there yet. Survives kill -9: run again and it goes on where it stopped."""
+    place = Workspace(workspace)
+    with stop_on_signals() as stop, watching(place.plan(recipe, set_)) as observer:
+        place.run(recipe, overrides=set_, rebuild=rebuild, observer=observer, stop=stop, cap_s=cap)
+    name = place.recipe(recipe, set_).name
+    say(f"done: `luosi verdict {name}`, `luosi bill {name}`, `luosi serve`")

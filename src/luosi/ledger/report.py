@@ -1,0 +1,188 @@
+"""Report: the bill, planned beside spent, step by step and in total, from the attempts' logs.
+
+Money is derived here, by the rates of the day. Keys a recipe no longer leads to stay on its bill as "abandoned".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from luosi.cost import Cost, Estimate, Interval, Money, Rates
+from luosi.ledger.attempts import Try
+
+
+LOADED_SHARE = 0.1
+"""A try was disturbed if other programs kept more than this share of the machine busy meanwhile."""
+
+
+class Planned(BaseModel):
+    """What the plan said, in quantities and money."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: Interval
+    flop: float
+    joules: Interval
+    money: Money
+
+
+class Spent(BaseModel):
+    """What was measured, all attempts together; scalars."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seconds: float
+    cpu_seconds: float
+    flop: float
+    joules: float
+    joules_by: str
+    tokens: int
+    peak_rss_bytes: int
+    money: Money
+
+
+class BillLine(BaseModel):
+    """One step (one key of it): planned, spent, and how far apart they are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: str
+    stage: str
+    key: str
+    state: str
+    """published | resume | failed | killed | running | budget | interrupted | not started | shared (built for another recipe) | abandoned"""
+    planned: Planned | None
+    spent: Spent
+    error: float | None
+    """spent / planned median seconds - 1; None where either is missing."""
+    attempts: int
+    killed: int
+    loaded: bool
+    """Disturbed by other programs; see `LOADED_SHARE`."""
+
+
+class Bill(BaseModel):
+    """Every step of a recipe and their sum."""
+
+    model_config = ConfigDict(frozen=True)
+
+    recipe: str
+    steps: tuple[BillLine, ...]
+    total: BillLine
+
+
+def planned(estimate: Estimate, rates: Rates) -> Planned:
+    """An estimate with its money: that of the median."""
+    money = rates.money(wall_s=estimate.seconds.p50, joules=estimate.joules.p50)
+    return Planned(seconds=estimate.seconds, flop=estimate.flop, joules=estimate.joules, money=money)
+
+
+def spent(cost: Cost, rates: Rates) -> Spent:
+    """A cost with its money."""
+    return Spent(
+        seconds=cost.wall_s,
+        cpu_seconds=cost.cpu_s,
+        flop=cost.flop,
+        joules=cost.joules,
+        joules_by=cost.joules_by,
+        tokens=cost.tokens,
+        peak_rss_bytes=cost.peak_rss_bytes,
+        money=cost.money(rates),
+    )
+
+
+def bill(
+    recipe: str,
+    steps: Sequence[tuple[str, str, str]],
+    published: Iterable[str],
+    tries: Sequence[Try],
+    estimates: Mapping[str, Estimate],
+    rates: Rates,
+    cores: int,
+) -> Bill:
+    """The bill of one recipe.
+
+    Args:
+        recipe: Its name.
+        steps: (step, stage, key) as the recipe stands now, in running order.
+        published: Keys whose artifact is there.
+        tries: Every try of this recipe.
+        estimates: key -> what the plan says today, for steps that were never tried.
+        rates: Today's prices.
+        cores: Of the machine, to tell whether a try was disturbed.
+    """
+    there = set(published)
+    by_key: dict[str, list[Try]] = {}
+    for one in tries:
+        by_key.setdefault(one.key, []).append(one)
+    current = [(step, stage, key, _state(key, by_key.get(key, []), there)) for step, stage, key in steps]
+    old = {
+        one.key: (one.step, one.stage, one.key, "abandoned") for one in tries if one.key not in {k for *_, k in steps}
+    }
+    lines = [
+        _line(row, by_key.get(row[2], []), estimates.get(row[2]), rates, cores) for row in [*current, *old.values()]
+    ]
+    return Bill(recipe=recipe, steps=tuple(lines), total=_total(lines, rates))
+
+
+def _state(key: str, tries: Sequence[Try], there: set[str]) -> str:
+    if key in there:
+        return "published" if tries else "shared"
+    return tries[-1].reason if tries else "not started"
+
+
+def _line(
+    row: tuple[str, str, str, str], tries: Sequence[Try], today: Estimate | None, rates: Rates, cores: int
+) -> BillLine:
+    step, stage, key, state = row
+    cost = sum((one.cost for one in tries), Cost())
+    estimate = tries[0].planned if tries else today if state == "not started" else None
+    error = (
+        cost.wall_s / estimate.seconds.p50 - 1 if tries and estimate and state in ("published", "abandoned") else None
+    )
+    return BillLine(
+        step=step,
+        stage=stage,
+        key=key,
+        state=state,
+        planned=planned(estimate, rates) if estimate else None,
+        spent=spent(cost, rates),
+        error=error,
+        attempts=len(tries),
+        killed=sum(one.reason == "killed" for one in tries),
+        loaded=any(one.foreign_cores > LOADED_SHARE * cores for one in tries),
+    )
+
+
+def _total(lines: Sequence[BillLine], rates: Rates) -> BillLine:
+    done = [line for line in lines if line.error is not None and line.planned]
+    plans = [line.planned for line in lines if line.planned]
+    seconds = sum((plan.seconds for plan in plans), Interval.exactly(0.0))
+    joules = sum((plan.joules for plan in plans), Interval.exactly(0.0))
+    money = Money(nano=sum(plan.money.nano for plan in plans), currency=rates.money(wall_s=0, joules=0).currency)
+    paid = Money(nano=sum(line.spent.money.nano for line in lines), currency=money.currency)
+    expected = math.fsum(line.planned.seconds.p50 for line in done if line.planned)
+    return BillLine(
+        step="total",
+        stage="",
+        key="",
+        state="",
+        planned=Planned(seconds=seconds, flop=sum(plan.flop for plan in plans), joules=joules, money=money),
+        spent=Spent(
+            seconds=math.fsum(line.spent.seconds for line in lines),
+            cpu_seconds=math.fsum(line.spent.cpu_seconds for line in lines),
+            flop=math.fsum(line.spent.flop for line in lines),
+            joules=math.fsum(line.spent.joules for line in lines),
+            joules_by="modelled" if any(line.spent.joules_by == "modelled" for line in lines) else "measured",
+            tokens=sum(line.spent.tokens for line in lines),
+            peak_rss_bytes=max((line.spent.peak_rss_bytes for line in lines), default=0),
+            money=paid,
+        ),
+        error=math.fsum(line.spent.seconds for line in done) / expected - 1 if expected else None,
+        attempts=sum(line.attempts for line in lines),
+        killed=sum(line.killed for line in lines),
+        loaded=any(line.loaded for line in lines),
+    )

@@ -1,0 +1,181 @@
+"""Chain: the steps of a recipe that adapts an open model to a text and proves what that was worth, as plain dicts with the
+reason for every number that was chosen. Knows stages only by name; whoever calls fills in their other settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from luosi.artifacts.shape import ModelShape
+from luosi.cost import Machine
+from luosi.plan.budget import Budget
+from luosi.plan.scaling import scratch_tokens
+
+Table = dict[str, Any]
+
+Complete = Callable[[str, Table], Table]
+"""(stage, the fields that were chosen) -> all fields of its Config as plain values without None, and `runtime` likewise."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One source of text: what it is called, where its files are, their digest and their size in UTF-8 bytes."""
+
+    name: str
+    paths: tuple[str, ...]
+    sha256: str
+    text_bytes: int
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """The open model to start from: in a folder or file (`path`), or in an installed package (`distribution`, `file`)."""
+
+    name: str
+    sha256: str
+    shape: ModelShape
+    path: str = ""
+    distribution: str = ""
+    file: str = ""
+
+    def fields(self) -> Table:
+        """Fields of the import_model stage."""
+        where = {"path": self.path, "distribution": self.distribution, "file": self.file}
+        shape = self.shape.model_dump(mode="json", exclude_none=True)
+        return {"name": self.name, **{k: v for k, v in where.items() if v}, "sha256": self.sha256, "shape": shape}
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The user's own questions: a JSONL or CSV file and its digest."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much is held out and asked: more costs more and leaves smaller errors."""
+
+    heldout_bytes: int
+    questions: int
+
+
+FULL = Evidence(heldout_bytes=50_000, questions=60)
+LEAN = Evidence(heldout_bytes=20_000, questions=30)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the budget decides."""
+
+    tokens: int
+    evidence: Evidence
+    compile: bool = False
+    scratch: ModelShape | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is given: texts (the first is the one the model is for), the open model, questions, the machine, and its prices."""
+
+    name: str
+    texts: tuple[Text, ...]
+    model: OpenModel
+    machine: Machine
+    rented_model: str
+    complete: Complete = field(repr=False)
+    questions: Questions | None = None
+
+    @property
+    def precision(self) -> str:
+        """bf16 where it is the faster arithmetic on this machine."""
+        return "bf16" if self.machine.bf16_flops > self.machine.fp32_flops else "fp32"
+
+    @property
+    def replay(self) -> float:
+        """Share of the training tokens that is not from the first text."""
+        return 0.1 if len(self.texts) > 1 else 0.0
+
+    def heldout_fraction(self, evidence: Evidence) -> float:
+        """Share of the first text that reaches the bytes held out, from 2 to 10 %."""
+        wanted = evidence.heldout_bytes / max(1, self.texts[0].text_bytes)
+        return round(min(0.1, max(0.02, wanted)), 3)
+
+
+def recipe(job: Job, choice: Choice, budget: Budget) -> Table:
+    """The complete recipe for `choice`."""
+    steps = {**_data(job, choice), **_models(job, choice)}
+    if choice.scratch is not None:
+        steps |= _scratch(job, choice.scratch)
+    steps |= _scores(job, scratch=choice.scratch is not None)
+    tables: Table = {}
+    for name, (stage, inputs, fields) in steps.items():
+        wired = {"inputs": inputs} if inputs else {}
+        tables[name] = {"stage": stage, **wired, **job.complete(stage, fields)}
+    return {"name": job.name, "budget": {budget.kind: budget.amount}, "steps": tables}
+
+
+Step = tuple[str, Table, Table]
+"""(stage, role -> step, fields)."""
+
+
+def _data(job: Job, choice: Choice) -> dict[str, Step]:
+    sources = [
+        {"name": t.name, "kind": "files", "paths": list(t.paths), "sha256": t.sha256, "bytes": t.text_bytes}
+        for t in job.texts
+    ]
+    evidence = choice.evidence
+    held = {
+        "heldout_fraction": job.heldout_fraction(evidence),
+        "heldout_max_bytes": evidence.heldout_bytes,
+    }
+    own = {"own": job.questions.path, "own_sha256": job.questions.sha256} if job.questions else {}
+    return {
+        "curate": ("curate", {}, {"sources": sources, **held}),
+        "exam": ("exam", {"corpus": "curate"}, {"questions": evidence.questions, **own}),
+    }
+
+
+def _models(job: Job, choice: Choice) -> dict[str, Step]:
+    tuning = {"tokens": choice.tokens, "replay": job.replay, "precision": job.precision, "compile": choice.compile}
+    tuning["sequence"] = min(512, job.model.shape.context)
+    return {
+        "open": ("import_model", {}, job.model.fields()),
+        "ship_open": ("export", {"model": "open"}, {"name": job.model.name}),
+        "open_q8": ("compress", {"bundle": "ship_open"}, {"precision": "Q8_0"}),
+        "adapt": ("finetune", {"model": "open", "corpus": "curate"}, {"method": "lora", **tuning}),
+        "ship_adapt": ("export", {"model": "adapt"}, {"name": f"{job.model.name}-{job.name}"}),
+        "adapt_q8": ("compress", {"bundle": "ship_adapt"}, {"precision": "Q8_0"}),
+    }
+
+
+def _scratch(job: Job, shape: ModelShape) -> dict[str, Step]:
+    sizes = shape.model_dump(include={"layers", "width", "heads", "kv_heads", "head_dim", "ff", "tied", "context"})
+    batch = int(job.complete("pretrain", {**sizes, "steps": 1000})["batch_tokens"])
+    training = {**sizes, "steps": max(1, round(scratch_tokens(shape) / batch)), "precision": job.precision}
+    return {
+        "tokenizer": ("train_tokenizer", {"corpus": "curate"}, {"vocab_size": shape.vocab_size}),
+        "tokens": ("tokenize", {"corpus": "curate", "tokenizer": "tokenizer"}, {}),
+        "scratch": ("pretrain", {"tokens": "tokens", "tokenizer": "tokenizer"}, {**training, "compile": True}),
+        "ship_scratch": ("export", {"model": "scratch"}, {"name": f"{job.name}-scratch"}),
+        "scratch_q8": ("compress", {"bundle": "ship_scratch"}, {"precision": "Q8_0"}),
+    }
+
+
+def _scores(job: Job, *, scratch: bool) -> dict[str, Step]:
+    bundles = {"score_open": "open_q8", "score_adapt": "adapt_q8"} | (
+        {"score_scratch": "scratch_q8"} if scratch else {}
+    )
+    corpus = {"corpus": "curate", "exam": "exam"}
+    steps: dict[str, Step] = {
+        score: ("evaluate", {"bundle": bundle, **corpus}, {"precision": job.precision})
+        for score, bundle in bundles.items()
+    }
+    steps["score_xz"] = ("evaluate", {"corpus": "curate"}, {"baseline": "xz", "precision": job.precision})
+    routes = {name: name.removeprefix("score_") for name in bundles} | {"score_xz": "baseline"}
+    verdict = {"reference": "score_open", "routes": routes, "rented_model": job.rented_model}
+    steps["verdict"] = ("verdict", {"scores": list(routes)}, verdict)
+    return steps

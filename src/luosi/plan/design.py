@@ -1,0 +1,177 @@
+"""Design: files, an open model and a budget in; a complete recipe out, as TOML text with the reason for every chosen number.
+
+The route is the cheapest promising one: adapt the open model by a LoRA with as many tokens as the budget pays for, and prove
+it against the unmodified model and xz; a model from scratch only out of what is left over. Prices come from whoever calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from luosi.artifacts.shape import ModelShape
+from luosi.cost import Estimate, Rates
+from luosi.errors import UsageError
+from luosi.plan.budget import Budget, Point, at_least, takes
+from luosi.plan.chain import FULL, LEAN, Choice, Job, Table, recipe
+from luosi.plan.scaling import (
+    MAX_EPOCHS,
+    SCRATCH_SHAPES,
+    TOKENS_PER_PARAMETER,
+    largest,
+    scratch_tokens,
+    text_tokens,
+)
+from luosi.plan.writer import dump
+
+POINTS: tuple[Point, Point] = ("p50", "p90")
+LEAST_BATCHES = 8
+"""Fewer optimizer steps than this teach a LoRA next to nothing."""
+
+Price = Callable[[Table], Estimate]
+"""What a recipe is expected to cost in all."""
+
+
+def design(job: Job, budget: Budget, *, rates: Rates, price: Price) -> str:
+    """The recipe for `job` that makes the most of `budget`, as TOML.
+
+    Args:
+        job: What is given.
+        budget: The limit. It holds with a chance of nine in ten, by the estimates' own intervals.
+        rates: What the machine costs, for budgets in money.
+        price: Called with recipes as plain dicts, some twenty times.
+
+    Raises:
+        UsageError: Nothing fits; the hint names the smallest budget that would do.
+    """
+    if not job.texts or not job.texts[0].text_bytes:
+        raise UsageError("there is no text to adapt a model to", hint="name files that have text in them")
+    search = _Search(job, budget, rates, price)
+    choice = search.run()
+    scratch, scratch_note = _scratch(search, choice)
+    choice = replace(choice, scratch=scratch)
+    notes = _notes(search, choice) | {"steps.verdict": scratch_note}
+    head = (
+        f"Written by `luosi new` for a budget of {budget} on this machine ({job.machine.name}).\n"
+        "Everything is here and nothing is implied: change what you like; `luosi plan` says what that costs."
+    )
+    return dump(recipe(job, choice, budget), notes, head=head, inline=("inputs",))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The largest choice that fits."""
+
+    job: Job
+    budget: Budget
+    rates: Rates
+    price: Price
+
+    @property
+    def batch(self) -> int:
+        """Tokens of one optimizer step."""
+        return int(self.job.complete("finetune", {"tokens": 1_000_000})["batch_tokens"])
+
+    @property
+    def most(self) -> int:
+        """Optimizer steps after which the text was seen `MAX_EPOCHS` times."""
+        tokens = MAX_EPOCHS * text_tokens(self.job.texts[0].text_bytes) / (1 - self.job.replay)
+        return max(1, int(tokens / self.batch))
+
+    def estimate(self, choice: Choice) -> Estimate:
+        """Of the whole recipe."""
+        return self.price(recipe(self.job, choice, self.budget))
+
+    def needs(self, choice: Choice) -> float:
+        """What is taken of the budget; one chance in ten that it is more."""
+        return takes(self.estimate(choice), self.budget.kind, self.rates)
+
+    def fits(self, choice: Choice) -> bool:
+        """Whether that is within the budget."""
+        return self.needs(choice) <= self.budget.amount
+
+    def run(self) -> Choice:
+        """The most tokens that fit, compiled where that is faster; less evidence only if nothing fits otherwise."""
+        least = Choice(tokens=min(LEAST_BATCHES, self.most) * self.batch, evidence=FULL)
+        if not self.fits(least):
+            least = replace(least, evidence=LEAN)
+        if (needed := self.needs(least)) > self.budget.amount:
+            raise UsageError(
+                f"a budget of {self.budget} is too small to adapt {self.job.model.name} to this text and to prove it",
+                hint=f'the smallest that would do: --budget "{at_least(needed, self.budget.kind)}"',
+            )
+        choice = self._grow(least)
+        compiled = replace(choice, compile=True)
+        faster = self.estimate(compiled).seconds.p50 < self.estimate(choice).seconds.p50
+        return self._grow(compiled) if faster and self.fits(compiled) else choice
+
+    def _grow(self, choice: Choice) -> Choice:
+        batch = self.batch
+        count = largest(lambda n: self.fits(replace(choice, tokens=n * batch)), choice.tokens // batch, self.most)
+        return replace(choice, tokens=count * batch)
+
+
+def _scratch(search: _Search, choice: Choice) -> tuple[ModelShape | None, str]:
+    """The largest model from scratch that the rest of the budget and the text can feed, or None; and why."""
+    rule = f"{TOKENS_PER_PARAMETER:g} tokens for each parameter, Hoffmann et al. 2022, arXiv 2203.15556"
+    smallest = SCRATCH_SHAPES[0]
+    asks = (
+        f"the smallest, {smallest.parameters / 1e6:.1f} M parameters, asks for {scratch_tokens(smallest):,.0f} tokens"
+    )
+    available = MAX_EPOCHS * text_tokens(sum(text.text_bytes for text in search.job.texts))
+    fed = [shape for shape in SCRATCH_SHAPES if scratch_tokens(shape) <= available]
+    left_out = f"A model from scratch is left out: {asks} ({rule})"
+    if not fed:
+        return None, f"{left_out}; this text seen {MAX_EPOCHS:g} times has about {available:,.0f}."
+    if choice.tokens < search.most * search.batch:
+        return None, f"{left_out}, and adapting the open model can use all of the budget to better effect."
+    paid = [shape for shape in fed if search.fits(replace(choice, scratch=shape))]
+    if not paid:
+        needed = at_least(search.needs(replace(choice, scratch=smallest)), search.budget.kind)
+        return None, f"{left_out}; with it this recipe would need a budget of {needed}."
+    shape = paid[-1]
+    return shape, (
+        f"A model from scratch of {shape.parameters / 1e6:.0f} M parameters on {scratch_tokens(shape):,.0f} tokens ({rule}) "
+        "is the largest that the rest of the budget pays for and this text can feed; it is there to be compared."
+    )
+
+
+def _notes(search: _Search, choice: Choice) -> dict[str, str]:
+    """The reason for each chosen number, by its path in the recipe."""
+    job, budget = search.job, search.budget
+    estimate = search.estimate(choice)
+    middle, high = (at_least(takes(estimate, budget.kind, search.rates, point), budget.kind) for point in POINTS)
+    size = job.texts[0].text_bytes
+    held = min(choice.evidence.heldout_bytes, size * job.heldout_fraction(choice.evidence))
+    seen = choice.tokens * (1 - job.replay) / text_tokens(size)
+    steps = (
+        f"{choice.tokens // search.batch:,} optimizer steps of {search.batch:,} tokens, the text seen {seen:.2g} times"
+    )
+    capped = choice.tokens == search.most * search.batch
+    limit = (
+        f"more repeats gain little (Muennighoff et al. 2023, arXiv 2305.16264: up to {MAX_EPOCHS:g})"
+        if capped
+        else "the most for which the budget holds with a chance of nine in ten"
+    )
+    evidence = choice.evidence
+    lean = "" if evidence == FULL else f" ({FULL.questions} did not fit the budget)"
+    ratio = job.machine.bf16_flops / job.machine.fp32_flops
+    precision = f"bf16 products are {ratio:.1f} times as fast as fp32 here" if ratio > 1 else "bf16 is no faster here"
+    return {
+        "budget": f"The plan expects about {middle}, and more than {high} with a chance of one in ten.",
+        "steps.curate.heldout_fraction": f"About {held:,.0f} of {size:,} bytes that no model is trained on: what the routes "
+        "are measured by costs time, so no more than this, and no more than 10 % of the text.",
+        "steps.exam.questions": f"Of each source; the standard error of an accuracy is at most "
+        f"{0.5 / evidence.questions**0.5:.2f}{lean}.",
+        "steps.open": f"The usual start: an open model, {job.model.shape.parameters / 1e6:,.0f} M parameters.",
+        "steps.adapt.tokens": f"{steps}: {limit}.",
+        "steps.adapt.replay": "The other texts, so that less is forgotten."
+        if job.replay
+        else "There is no other text.",
+        "steps.adapt.precision": f"{precision}.",
+        "steps.adapt.compile": "Compiling pays for itself in a run of this length."
+        if choice.compile
+        else "Too short a run for compiling to pay for itself.",
+        "steps.score_open": "Every route is scored from the file that ships, on the same held-out bytes.",
+        "steps.score_xz": "A compressor that has read the training text: what a model of it must beat.",
+    }

@@ -1,0 +1,1 @@
+"""Another program as a step: run, bounded, metered and billed like the rest."""

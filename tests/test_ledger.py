@@ -1,0 +1,115 @@
+"""The ledger: logs that survive kills, sums that are exact, a bill that hides nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luosi.cost import Cost, Estimate, Interval, Machine, Money, Price, Rates
+from luosi.errors import UsageError
+from luosi.ledger.attempts import AttemptLog, read_attempts
+from luosi.ledger.meter import LedgerMeter, Usage
+from luosi.ledger.report import bill
+from luosi.pipeline.runner import Planned
+
+MACHINE = Machine(
+    name="here", cores=2, memory_bytes=2**30, fp32_flops=1e11, bf16_flops=1e11, watts_busy=20, watts_idle=5
+)
+HOUR = Price(money=Money(nano=100_000_000, currency="USD"), unit="machine_hour", source="a test", date="2026-01-01")
+RATES = Rates(machine_hour=HOUR)
+
+
+def attempt(folder: Path, key: str = "k1-a", recipe: str = "r", *, fail: bool = False, work_s: float = 0.2) -> None:
+    meter = LedgerMeter(lambda key: folder / f"{key}.jsonl", recipe, MACHINE)
+    estimate = MACHINE.estimate("slow", seconds=1.0)
+    with meter.attempt(key=key, step="s", stage="slow", planned=Planned(estimate, 1.0)) as one:
+        end = time.process_time() + work_s
+        while time.process_time() < end:
+            pass
+        one.spend(Cost(flop=5.0, tokens=7))
+        one.progress(1, 2, "lines", {"loss": 1.5})
+        if fail:
+            raise UsageError("broken")
+
+
+def test_an_attempt_is_measured_and_read_back(tmp_path: Path) -> None:
+    attempt(tmp_path)
+    with pytest.raises(UsageError):
+        attempt(tmp_path, fail=True)
+    first, second = read_attempts(tmp_path / "k1-a.jsonl")
+    assert (first.reason, second.reason, second.message) == ("published", "failed", "broken")
+    assert first.cost.cpu_s >= 0.2 and first.cost.wall_s >= 0.2 and first.cost.peak_rss_bytes > 2**20
+    assert first.cost.flop == 5.0 and first.cost.tokens == 7
+    assert first.cost.joules > 0 and first.cost.joules_by in ("modelled", "measured")
+    assert first.progress[-1].metrics == {"loss": 1.5}
+
+
+def test_a_killed_attempt_costs_what_its_last_tick_says_and_torn_lines_are_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "k1-a.jsonl"
+    attempt(tmp_path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    start = lines[0].replace(b'"pid":', b'"pid":99999999,"old":')
+    tick = lines[-1].replace(b'"event":"end"', b'"event":"tick"')
+    path.write_bytes(start + tick + tick[: len(tick) // 2])
+    (killed,) = read_attempts(path)
+    assert killed.reason == "killed" and killed.cost.cpu_s >= 0.2
+    attempt(tmp_path)
+    assert [one.reason for one in read_attempts(path)] == ["killed", "published"], "a new line follows a torn one"
+
+
+def test_children_are_counted(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    usage = Usage(MACHINE)
+    subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
+    assert usage.cost().cpu_s >= 0.3
+
+
+def test_the_bill_adds_up(tmp_path: Path) -> None:
+    attempt(tmp_path, "k1-a")
+    attempt(tmp_path, "k1-old")
+    with pytest.raises(UsageError):
+        attempt(tmp_path, "k1-b", fail=True)
+    tries = [one for key in ("k1-a", "k1-b", "k1-old") for one in read_attempts(tmp_path / f"{key}.jsonl")]
+    estimates = {"k1-c": Estimate(seconds=Interval.exactly(9.0))}
+    steps = [("a", "slow", "k1-a"), ("b", "slow", "k1-b"), ("c", "slow", "k1-c")]
+    result = bill("r", steps, ["k1-a"], tries, estimates, RATES, 2)
+    assert [line.state for line in result.steps] == ["published", "failed", "not started", "abandoned"]
+    assert result.total.spent.seconds == pytest.approx(sum(one.cost.wall_s for one in tries))
+    assert result.total.spent.money.nano == sum(line.spent.money.nano for line in result.steps)
+    assert result.total.attempts == 3 and result.steps[0].error is not None and result.steps[1].error is None
+    planned = result.steps[2].planned
+    assert planned is not None and planned.seconds.p50 == 9.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**15), st.floats(0, 1e6)), min_size=1, max_size=5))
+def test_money_is_whole_and_rounds_up_once(prices: list[tuple[int, float]]) -> None:
+    for nano, quantity in prices:
+        exact = nano * quantity
+        assert exact <= Money(nano=nano, currency="USD").times(quantity).nano <= exact + 1 + 1e-9 * exact
+
+
+def test_unknown_price_and_mixed_currencies_are_refused() -> None:
+    with pytest.raises(UsageError, match="no price"):
+        Rates().money(wall_s=1, joules=1)
+    with pytest.raises(UsageError, match="EUR"):
+        Money(nano=1, currency="USD") + Money(nano=1, currency="EUR")
+
+
+def test_power_of_an_owned_machine() -> None:
+    kwh = HOUR.model_copy(update={"unit": "kwh"})
+    assert Rates(electricity=kwh).money(wall_s=1e9, joules=3.6e6).nano == 100_000_000
+
+
+@given(st.floats(0.1, 1e5), st.floats(0, 2), st.floats(0.1, 1e5), st.floats(0, 2))
+def test_intervals_add(a: float, s: float, b: float, t: float) -> None:
+    one, two = Interval.around(a, s), Interval.around(b, t)
+    total = one + two
+    assert total.p10 <= total.p50 <= total.p90
+    assert total.p50 == pytest.approx(a + b)
+    assert total.p90 <= one.p90 + two.p90 + 1e-6, "independent errors partly cancel"
