@@ -52,6 +52,13 @@ STAGES: tuple[Stage[Any, Any], ...] = (
 RecipeRef = str | Path | Recipe
 
 
+def shipped_recipe(name: str) -> Path:
+    """The file of a recipe that comes with Luosi: inside the installed package, or beside the sources in a clone."""
+    package = Path(__file__).parent
+    installed = package / "recipes" / f"{name}.toml"
+    return installed if installed.exists() else package.parents[1] / "recipes" / f"{name}.toml"
+
+
 class Shown(BaseModel):
     """One published artifact, for lists."""
 

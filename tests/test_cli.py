@@ -1,0 +1,111 @@
+"""The program: exit codes, JSON, plain errors, light start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from luosi.api import shipped_recipe
+
+HEAVY = ("torch", "transformers", "polars", "pyarrow", "numba", "numpy", "sqlalchemy")
+
+
+def luosi(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from luosi.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+
+
+@pytest.fixture
+def commands(tmp_path: Path) -> Path:
+    """A recipe of two real programs run as steps."""
+    (tmp_path / "r.toml").write_text(
+        """
+[steps.write]
+stage = "command"
+command = ["{python}", "-c", "import sys; open(sys.argv[1] + '/a.txt', 'w').write('hello')", "{out}"]
+outputs = ["a.txt"]
+[steps.copy]
+stage = "command"
+command = ["{python}", "-c", "import shutil, sys; shutil.copy(sys.argv[1] + '/a.txt', sys.argv[2])", "{in:write}", "{out}"]
+outputs = ["a.txt"]
+inputs = { inputs = ["write"] }
+"""
+    )
+    return tmp_path
+
+
+def test_plan_run_bill_show(commands: Path) -> None:
+    plan = luosi("plan", "r.toml", "--json", cwd=commands)
+    assert [step["state"] for step in json.loads(plan.stdout)["steps"]] == ["build", "build"]
+    assert not (commands / "luosi-work").exists(), "a plan writes nothing"
+    run = luosi("run", "r.toml", cwd=commands)
+    assert run.returncode == 0 and run.stdout == "" and "done in" in run.stderr
+    bill = json.loads(luosi("bill", "--json", cwd=commands).stdout)
+    assert [step["attempts"] for step in bill["steps"]] == [1, 1]
+    assert set(bill["steps"][0]) >= {"step", "stage", "key", "state", "planned", "spent", "attempts"}
+    assert set(bill["steps"][0]["planned"]["seconds"]) == {"p10", "p50", "p90"}
+    assert bill["total"]["spent"]["money"]["nano"] > 0
+    shown = json.loads(luosi("show", "--json", cwd=commands).stdout)
+    assert {name for one in shown for name in one["names"]} == {"r/write", "r/copy"}
+    assert "write" in luosi("lineage", "copy", cwd=commands).stdout
+    assert luosi("verify", cwd=commands).returncode == 0
+    for arguments in (["plan", "r.toml"], ["bill"], ["show"], ["show", "copy"], ["gc", "--dry-run"], ["doctor"]):
+        done = luosi(*arguments, cwd=commands)
+        assert done.returncode == 0 and done.stdout, (arguments, done.stderr)
+
+
+def test_verify_finds_damage(commands: Path) -> None:
+    luosi("run", "r.toml", cwd=commands)
+    victim = next(commands.glob("luosi-work/store/artifacts/command/*/out/a.txt"))
+    victim.write_text("HELLO")
+    done = luosi("verify", cwd=commands)
+    assert done.returncode == 1 and "a.txt" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["run", "none.toml"], 2, "error: there is no recipe 'none.toml'"),
+        (["plan", "r.toml", "--set", "steps.copy.comand=1"], 2, "did you mean 'command'?"),
+        (["frobnicate"], 2, "No such command"),
+        (["bill"], 2, "no recipe was run"),
+        (["verdict", "r.toml"], 2, "no verdict step"),
+        (["show", "nothing"], 2, "nothing here is called 'nothing'"),
+        (["lineage", "k1-ffff"], 2, "no artifact has the key"),
+        (["run", "r.toml", "--rebuild", "cpy"], 2, "did you mean 'copy'?"),
+        (["run", "r.toml", "--cap-seconds", "0"], 3, "cap of 0 s"),
+        (["run", "r.toml", "--set", "steps.write.command=['{python}', '-c', 'raise SystemExit(7)']"], 1, "7"),
+        (["serve", "nothing"], 2, "nothing here is called 'nothing'"),
+        (["new", "none.txt", "--budget", "10 min"], 2, "none.txt"),
+        (["new", "r.toml", "--budget", "soon"], 2, "soon"),
+    ],
+)
+def test_errors_are_plain(commands: Path, arguments: list[str], code: int, words: str) -> None:
+    done = luosi(*arguments, cwd=commands)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_and_plan_import_nothing_heavy(tmp_path: Path) -> None:
+    program = f"""
+import contextlib, sys
+from luosi.cli import main
+for arguments in (["--help"], ["plan", {str(shipped_recipe("demo"))!r}], ["bill", "--help"]):
+    sys.argv = ["luosi", *arguments]
+    with contextlib.suppress(SystemExit):
+        main()
+print("heavy:", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "heavy: []", done.stdout[-400:] + done.stderr
+    assert "verdict" in done.stdout and "total" in done.stdout
+
+
+def test_workspace_from_the_environment(commands: Path) -> None:
+    assert luosi("run", "r.toml", cwd=commands, LUOSI_WORKSPACE="elsewhere").returncode == 0
+    assert (commands / "elsewhere" / "store").is_dir() and not (commands / "luosi-work").exists()
