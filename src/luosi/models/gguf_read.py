@@ -25,7 +25,14 @@ from luosi.models.tokenizer import SpecialIds, write_tokenizer
 from luosi.models.transformer import Transformer, rotary_frequencies
 from luosi.models.weights import model_from_state
 
-_REFUSED = ("expert_count", "attention.sliding_window", "attention.scale", "logit_scale", "residual_scale", "embedding_scale")
+_REFUSED = (
+    "expert_count",
+    "attention.sliding_window",
+    "attention.scale",
+    "logit_scale",
+    "residual_scale",
+    "embedding_scale",
+)
 """Fields of an architecture that change what is computed in ways we do not compute."""
 
 _AGAIN = "get the file again, or convert the model to a Hugging Face folder and import that"
@@ -50,6 +57,8 @@ class GGUFModel:
 class _Reader(gguf.GGUFReader):  # type: ignore[misc]
     """gguf's reader, made to stop where a damaged file ends: its own slices come back short there, and loops go on."""
 
+    data: NDArray[Any]
+
     def _get(self, offset: int, dtype: Any, count: int = 1, *order: Any, **kw: Any) -> NDArray[Any]:
         if offset + np.dtype(dtype).itemsize * int(count) > len(self.data):
             raise ValueError("it ends too early")
@@ -72,9 +81,20 @@ def read_gguf(path: Path) -> GGUFModel:
         specials = SpecialIds(said.bos, said.eos, said.pad)
         name = str(_field(reader, "general.name", "model"))
         tokenizer = build_tokenizer(said)
-        return GGUFModel(shape, _state(reader, shape), tokenizer, specials, said.chat_template, name, _precision(reader))
+        return GGUFModel(
+            shape, _state(reader, shape), tokenizer, specials, said.chat_template, name, _precision(reader)
+        )
     except InputError as error:
         raise InputError(f"{path}: {error.message}", hint=error.hint or _AGAIN) from error
+
+
+def read_gguf_shape(path: Path) -> ModelShape:
+    """Only the shape of a GGUF, without its weights.
+
+    Raises:
+        InputError: As `read_gguf`.
+    """
+    return _shape(_open(Path(path)))
 
 
 def load_gguf_model(path: Path) -> Transformer:
@@ -106,7 +126,7 @@ def _open(path: Path) -> _Reader:
         raise InputError(f"no model file at {path}", hint="give the path of a .gguf file")
     try:
         return _Reader(path)
-    except (ValueError, KeyError, IndexError, TypeError, OverflowError, MemoryError, OSError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError, RecursionError, MemoryError, OSError) as error:
         raise InputError(f"{path} is not a whole GGUF file: {error}", hint=_AGAIN) from error
 
 
@@ -143,7 +163,9 @@ def _shape(reader: _Reader) -> ModelShape:
         if _field(reader, f"{family}.{key}"):
             raise InputError(f"its field {family}.{key} is {_field(reader, f'{family}.{key}')!r}, expected none")
     if _field(reader, f"{family}.rope.scaling.type", "none") != "none":
-        raise InputError(f"its rope scaling is {_field(reader, f'{family}.rope.scaling.type')!r}, expected Llama 3's or none")
+        raise InputError(
+            f"its rope scaling is {_field(reader, f'{family}.rope.scaling.type')!r}, expected Llama 3's or none"
+        )
     width, heads = whole("embedding_length"), whole("attention.head_count")
     head_dim = _field(reader, f"{family}.attention.key_length", width // max(heads, 1))
     for key in ("attention.value_length", "rope.dimension_count"):
@@ -185,7 +207,9 @@ def _with_scaling(shape: ModelShape, divisors: NDArray[np.float32]) -> ModelShap
             "original_max_position_embeddings": float(original),
         }
         scaled = shape.model_copy(update={"rope_scaling": scaling})
-        if divisors.shape == plain.shape and np.allclose((plain / rotary_frequencies(scaled)).numpy(), divisors, rtol=1e-5):
+        if divisors.shape == plain.shape and np.allclose(
+            (plain / rotary_frequencies(scaled)).numpy(), divisors, rtol=1e-5
+        ):
             return scaled
     raise InputError(f"its {ROPE_FREQS} follows no Llama 3 scaling that we know")
 
@@ -243,7 +267,10 @@ def _tokenizer(reader: _Reader) -> GGUFTokenizer:
     types = _field(reader, "tokenizer.ggml.token_type", [1] * len(tokens))
     if len(types) != len(tokens):
         raise InputError(f"it has {len(tokens)} tokens but {len(types)} token types")
-    ids = {name: _special(reader, f"tokenizer.ggml.{name}_token_id", len(tokens)) for name in ("bos", "eos", "padding", "eot")}
+    ids = {
+        name: _special(reader, f"tokenizer.ggml.{name}_token_id", len(tokens))
+        for name in ("bos", "eos", "padding", "eot")
+    }
     pre = str(_field(reader, "tokenizer.ggml.pre", ""))
     return GGUFTokenizer(
         tokens=tokens,
@@ -264,4 +291,3 @@ def _special(reader: _Reader, key: str, count: int) -> int | None:
     if value is not None and not (isinstance(value, int) and 0 <= value < count):
         raise InputError(f"its field {key} is {value!r}, expected an id below {count}")
     return value
-

@@ -273,11 +273,14 @@ def rotary_frequencies(shape: ModelShape) -> Tensor:
 def initialise(model: Transformer, seed: int) -> None:
     """Fill the parameters for training from scratch; the same seed gives the same bits on every device.
 
-    Matrices: normal with deviation 1/sqrt(inputs), which keeps activations at unit size. Matrices that write into the
-    residual stream (o_proj, down_proj): zero, so that every block starts as the identity. Embedding and head: see
-    `EMBEDDING_STD`. Norms one, biases zero.
+    Matrices are normal with deviation 1/sqrt(inputs), which keeps activations at unit size; those that write into the
+    residual stream (o_proj, down_proj) are zero, so that every block starts as the identity; norms one, biases zero.
+    The first guess must be near uniform. With a tied head and blocks that do nothing yet, a token's own logit is
+    width * deviation of the embedding (16 at width 256 with the usual 1/sqrt(width): a loss of 16 instead of 8), so that
+    deviation is 4/width; a head of its own has 1/width.
     """
     generator = torch.Generator(device="cpu").manual_seed(seed)
+    width = model.shape.width
     for name, parameter in model.named_parameters():
         if name.endswith("bias") or "o_proj" in name or "down_proj" in name:
             parameter.zero_()
@@ -285,4 +288,8 @@ def initialise(model: Transformer, seed: int) -> None:
             parameter.fill_(1.0)
         else:
             std = 1 / math.sqrt(parameter.shape[1])
+            if name == "lm_head.weight":
+                std = 1 / width
+            elif name == "model.embed_tokens.weight" and model.shape.tied:
+                std = 4 / width
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)

@@ -153,7 +153,8 @@ def _models(job: Job, choice: Choice) -> dict[str, Step]:
 
 
 def _scratch(job: Job, shape: ModelShape) -> dict[str, Step]:
-    sizes = shape.model_dump(include={"layers", "width", "heads", "kv_heads", "head_dim", "ff", "tied", "context"})
+    sizes = shape.model_dump(include={"layers", "width", "heads", "kv_heads", "head_dim", "ff", "tied"})
+    sizes["sequence"] = shape.context
     batch = int(job.complete("pretrain", {**sizes, "steps": 1000})["batch_tokens"])
     training = {**sizes, "steps": max(1, round(scratch_tokens(shape) / batch)), "precision": job.precision}
     return {

@@ -36,7 +36,7 @@ def scratch_tokens(shape: ModelShape) -> float:
     return TOKENS_PER_PARAMETER * shape.parameters
 
 
-def _qwen3(vocab_size: int, layers: int, width: int, heads: int, kv_heads: int) -> ModelShape:
+def _qwen3(vocab_size: int, layers: int, width: int, heads: int, kv_heads: int, context: int) -> ModelShape:
     return ModelShape(
         family="qwen3",
         vocab_size=vocab_size,
@@ -46,15 +46,15 @@ def _qwen3(vocab_size: int, layers: int, width: int, heads: int, kv_heads: int) 
         kv_heads=kv_heads,
         head_dim=64,
         ff=3 * width,
-        context=1024,
+        context=context,
     )
 
 
 SCRATCH_SHAPES = (
-    _qwen3(4096, 4, 256, 4, 2),
-    _qwen3(8192, 8, 512, 8, 4),
-    _qwen3(16384, 12, 768, 12, 4),
-    _qwen3(32768, 16, 1024, 16, 8),
+    _qwen3(4096, 4, 256, 4, 2, 256),
+    _qwen3(8192, 8, 512, 8, 4, 512),
+    _qwen3(16384, 12, 768, 12, 4, 1024),
+    _qwen3(32768, 16, 1024, 16, 8, 1024),
 )
 """Models from scratch to choose from, 4 M to 240 M parameters; widths are multiples of 256, which every quantisation takes."""
 

@@ -21,8 +21,8 @@ from luosi.serve.wire import ApiError
 COOKIE = "luosi_key"
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 OPEN_PATHS = {"/health", "/login"}
-LOGIN = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Luosi</title>
-<style>body{font:16px system-ui;display:grid;place-items:center;min-height:90vh;background:#f6f7f9;color:#1d2733}
+LOGIN = """<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Luosi</title><link rel="icon" href="data:,">
+<style>*{box-sizing:border-box}body{margin:0;font:16px system-ui;display:grid;place-items:center;min-height:90vh;background:#f6f7f9;color:#1d2733}
 form{background:#fff;padding:2rem;border-radius:12px;border:1px solid #dde3ea;display:grid;gap:.8rem;width:min(20rem,86vw)}
 input,button{font:inherit;padding:.6rem;border-radius:8px;border:1px solid #b6c0cc}
 button{background:#0b63a5;color:#fff;border:0}</style>

@@ -98,21 +98,21 @@ class Relay:
 
     @contextlib.asynccontextmanager
     async def _charged(self, receipt: Receipt) -> AsyncIterator[None]:
-        status: Status = "cancelled"
         try:
             yield
-            status = "done"
         except ApiError:
-            status = "failed"
+            await self._record(receipt, "failed")
             raise
-        finally:
-            written = self._record(receipt, status)
-        if written is not None:
-            await written  # nobody holds an answer that is not in the accounts
+        except BaseException:  # cancelled, or closed by its reader: nobody is left to wait for the accounts
+            self._record(receipt, "cancelled")
+            raise
+        await self._record(receipt, "done")  # nobody is told an end that is not in the accounts
 
-    def _record(self, receipt: Receipt, status: Status) -> asyncio.Future[None] | None:
+    def _record(self, receipt: Receipt, status: Status) -> asyncio.Future[None]:
         if self._accounts is None or not receipt.owed:
-            return None
+            nothing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            nothing.set_result(None)
+            return nothing
         model = receipt.model
         charge = Charge(model.name, model.upstream.label, status, receipt.usage, receipt.cost)
         return asyncio.wrap_future(self._accounts.record(charge))

@@ -115,7 +115,8 @@ class LocalEngine:
     @property
     def state(self) -> State:
         """Ready once the model is loaded; down between a death and the end of the next start."""
-        if self._engine is not None:
+        engine = self._engine
+        if engine is not None and engine.alive:
             return "ready"
         return "down" if self._trouble else "starting"
 

@@ -21,7 +21,10 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HAN = re.compile(r"[\u3000-\u3002\u4e00-\u9fff\uff01-\uff1f]")
-_CUTS = (re.compile(r"\n\s*\n"), re.compile(r"\n"), re.compile(r"[.!?。！？；]\s*"), re.compile(r"\s+"))
+_CUTS = tuple(
+    re.compile(f".*(?:{end})", re.DOTALL) for end in (r"\n\s*\n", r"\n", r"[.!?。！？；]\s+|[。！？；]", r"\s")
+)
+"""Paragraph, line, sentence, word: each matches up to its last end in a stretch of text."""
 
 
 def sniff(head: bytes) -> str:
@@ -79,11 +82,8 @@ def pieces(blocks: Iterable[str], limit: int) -> Iterator[str]:
 
 def _cut(text: str, start: int, limit: int) -> int:
     for pattern in _CUTS:
-        end = 0
-        for match in pattern.finditer(text, start + limit // 2, start + limit):
-            end = match.end()
-        if end:
-            return end
+        if match := pattern.match(text, start + limit // 2, start + limit):
+            return match.end()
     return start + limit
 
 

@@ -23,7 +23,7 @@ def html_text(stream: IO[bytes]) -> Iterator[str]:
     data = whole(stream).getvalue()
     encoding = sniff(data[: 1 << 14])
     if encoding == "utf-8" and "\ufffd" in data.decode("utf-8", errors="replace"):
-        encoding = detect_encoding(data)
+        encoding = detect_encoding(data) or encoding
     tree = HTMLTree.parse(data.decode(encoding, errors="replace").replace("\0", ""))
     yield extract_plain_text(tree, main_content=True) or extract_plain_text(tree)
 

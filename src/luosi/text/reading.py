@@ -97,7 +97,7 @@ def read_file(
     except Unreadable as error:
         yield Raw(name, problem=error.reason, detail=error.detail)
     except OSError as error:
-        yield Raw(name, problem="cannot be opened", detail=str(error))
+        yield Raw(name, problem="cannot be opened", detail=error.strerror or "")  # no path: bytes must not depend on it
 
 
 def _documents(name: str, kind: str, stream: IO[bytes], text_field: str, limit: int) -> Iterator[Raw]:

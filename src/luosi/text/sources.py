@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -86,9 +86,18 @@ def skipped(spec: SourceSpec) -> dict[str, int]:
 
 
 def digest(spec: SourceSpec) -> str:
-    """SHA-256 (hex) over the sorted (name, content digest) pairs of the source's files."""
+    """SHA-256 (hex) over the sorted (name, content digest) pairs of the source's files; see `files` for what it refuses."""
+    return files_digest(files(spec))
+
+
+def files_digest(found: Iterable[SourceFile]) -> str:
+    """The digest of files that are known already, sorted by name as `files` gives them.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
     whole = hashlib.sha256()
-    for file in files(spec):
+    for file in found:
         try:
             with file.path.open("rb") as stream:
                 content = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -168,10 +177,9 @@ def _distribution_files(pin: str, spec: SourceSpec) -> list[SourceFile]:
     found = distribution(pin)
     globs = spec.include or (("*.py",) if spec.kind == "docstrings" else ())
     result = []
-    for entry in found.files or ():
-        name = entry.as_posix()
-        if name.startswith("..") or ".dist-info/" in name or _LICENCE.fullmatch(entry.name):
-            continue
-        if any(fnmatch.fnmatchcase(name, glob) for glob in globs) or (not globs and format_of(name)):
-            result.append(SourceFile(name, Path(str(found.locate_file(entry)))))
+    for name in map(str, found.files or ()):
+        wanted = any(fnmatch.fnmatchcase(name, glob) for glob in globs) if globs else bool(format_of(name))
+        outside = name.startswith("..") or ".dist-info/" in name
+        if wanted and not outside and not _LICENCE.fullmatch(name.rpartition("/")[2]):
+            result.append(SourceFile(name, Path(str(found.locate_file(name)))))
     return [file for file in result if file.path.is_file()]

@@ -12,8 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from luosi.errors import MissingDependency
 
@@ -71,26 +72,72 @@ class _Guarded(io.RawIOBase):
         return len(block)
 
 
-def _unzstd(path: Path) -> IO[bytes]:
-    try:
+class _Zstandard(io.RawIOBase):
+    """A .zst file's bytes; unlike the library's own reader it notices that a file was cut off."""
+
+    def __init__(self, file: IO[bytes]) -> None:
         import zstandard
-    except ImportError:
-        raise missing("zstandard", f"reading {path.name}") from None
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)  # a larger window would break the bound on memory
-    stream: IO[bytes] = decompressor.stream_reader(path.open("rb"), read_across_frames=True, closefd=True)
-    return stream
+
+        self._file, self._held = file, memoryview(b"")
+        # A window above 128 MiB would break the bound on memory.
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        self._frame = self._decompressor.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._held:
+            chunk = self._file.read(1 << 12)  # at zstandard's greatest ratio still only 128 MiB
+            if self._frame.eof:
+                chunk = self._frame.unused_data + chunk
+                if not chunk:
+                    return 0
+                self._frame = self._decompressor.decompressobj()
+            elif not chunk:
+                raise EOFError("the file ends in the middle of its data")
+            self._held = memoryview(self._frame.decompress(chunk))
+        given = min(len(buffer), len(self._held))
+        buffer[:given], self._held = self._held[:given], self._held[given:]
+        return given
+
+
+def _declared_bytes(file: IO[bytes], suffix: str) -> int:
+    """Expanded size as the file claims it; nonsense if it is damaged, 0 if it says nothing. Leaves the file at its start."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - 4) if suffix == ".gz" else 0)
+    edge = file.read(4 if suffix == ".gz" else 18)
+    file.seek(0)
+    if suffix == ".gz":
+        return int.from_bytes(edge, "little")
+    import zstandard
+
+    return max(0, int(zstandard.frame_content_size(edge)))
+
+
+def _expanding(file: IO[bytes], suffix: str, size: int) -> IO[bytes]:
+    inner = cast(IO[bytes], gzip.GzipFile(fileobj=file) if suffix == ".gz" else _Zstandard(file))
+    return io.BufferedReader(_Guarded(inner, size), 1 << 18)
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The decompressed bytes of `path` (.gz, .zst or neither), damage and bombs reported as Unreadable."""
     suffix = path.suffix.lower()
-    if suffix not in (".gz", ".zst"):
-        with path.open("rb") as file:
+    with path.open("rb") as file:
+        if suffix not in (".gz", ".zst"):
             yield file
-        return
-    with damage_named(suffix), gzip.open(path, "rb") if suffix == ".gz" else _unzstd(path) as inner:
-        yield io.BufferedReader(_Guarded(inner, path.stat().st_size), 1 << 18)
+            return
+        if suffix == ".zst" and not find_spec("zstandard"):
+            raise missing("zstandard", f"reading {path.name}")
+        size = path.stat().st_size
+        with damage_named(suffix):
+            if _declared_bytes(file, suffix) > expansion_limit(size):
+                trial = _expanding(file, suffix, size)  # nothing of a bomb is to be handed on: find out first
+                while trial.read(1 << 20):
+                    pass
+                file.seek(0)
+            yield _expanding(file, suffix, size)
 
 
 @contextmanager

@@ -84,7 +84,9 @@ class PackedRows:
         length: int, start: int, end: int, seed: int,
     ) -> None:  # fmt: skip
         if not len(ids):
-            raise InputError("there are no documents to train on", hint="look at the corpus's report for what was dropped")
+            raise InputError(
+                "there are no documents to train on", hint="look at the corpus's report for what was dropped"
+            )
         self._tokens, self._offsets, self._ids = tokens, offsets, ids
         self._length, self._start, self._end, self._seed = length, start, end, seed
         self.epoch_positions = int(offsets[-1] - offsets[0]) + len(ids)

@@ -19,7 +19,6 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from luosi.artifacts.base import write_json
 from luosi.cost import Cost
@@ -43,6 +42,9 @@ WINDOW = 20
 
 RAN_AWAY_NATS = 1.0
 """How far the mean loss of the last WINDOW steps may lie above that of the first."""
+
+MAX_EPOCHS = 4
+"""Passes over the text up to which repeating it is nearly as good as new text."""
 
 CHECKPOINT_SHARE = 0.05
 """Checkpoints are spaced so that writing them takes at most this share of the time."""
@@ -140,7 +142,9 @@ def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Sett
             context.spend(Cost(flop=settings.step_flop, tokens=step_tokens))
             now = time.monotonic()
             speeds.append(step_tokens / (now - began))
-            if run.step == settings.steps or now - saved_at > max(settings.checkpoint_every_s, save_s / CHECKPOINT_SHARE):
+            if run.step == settings.steps or now - saved_at > max(
+                settings.checkpoint_every_s, save_s / CHECKPOINT_SHARE
+            ):
                 _save(checkpoints, run, optimizers, context)
                 saved_at = time.monotonic()
                 save_s = saved_at - now
@@ -152,15 +156,21 @@ def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Sett
     return Result(run.losses, step_tokens, statistics.median(speeds) if speeds else 0.0)
 
 
+def warn_of_epochs(epochs: float, context: Watcher) -> None:
+    """Say so if the text goes by more often than repeating it is worth (Muennighoff et al. 2023, arXiv:2305.16264)."""
+    if epochs > MAX_EPOCHS:
+        context.say(
+            f"warning: the text is read {epochs:.1f} times; beyond {MAX_EPOCHS} times it teaches little: give more text"
+        )
+
+
 def best_device() -> torch.device:
     """CUDA where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _multiplier(step: int, settings: Settings) -> float:
-    return wsd(
-        step, settings.steps, warmup_fraction=settings.warmup_fraction, decay_fraction=settings.decay_fraction
-    )
+    return wsd(step, settings.steps, warmup_fraction=settings.warmup_fraction, decay_fraction=settings.decay_fraction)
 
 
 def _forward_backward(model: Transformer, hidden: object, part: Batch, settings: Settings) -> float:
@@ -177,7 +187,7 @@ def _forward_backward(model: Transformer, hidden: object, part: Batch, settings:
         with autocast(settings.precision, device.type):
             states = hidden(tokens[piece], segments_BT=segments[piece]).flatten(0, 1)
             loss = cross_entropy_sum(states, model.head_weight, targets[piece].flatten(), settings.precision)
-        (loss / targets.numel()).backward()
+        torch.autograd.backward(loss / targets.numel())
         total += loss.detach()
     return float(total) / targets.numel()
 
@@ -185,7 +195,9 @@ def _forward_backward(model: Transformer, hidden: object, part: Batch, settings:
 def _piece_rows(settings: Settings) -> int:
     """The most rows, dividing the batch evenly, that stay within MICRO_TOKENS: equal shapes are compiled once."""
     fitting = max(1, MICRO_TOKENS // settings.row_tokens)
-    return max(size for size in range(1, settings.batch_rows + 1) if settings.batch_rows % size == 0 and size <= fitting)
+    return max(
+        size for size in range(1, settings.batch_rows + 1) if settings.batch_rows % size == 0 and size <= fitting
+    )
 
 
 def _check(loss: float, norm: float, run: _Run, part: Batch, context: Watcher) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = 1 << 24
-"""Logits that exist at one time: 64 MiB in fp32."""
+CHUNK_LOGITS = 1 << 21
+CHUNK_TOKENS = 128
+"""Logits of so many tokens exist at one time, or of more while they are fewer than CHUNK_LOGITS: what a CPU's caches like."""
 
 
 def cross_entropy_sum(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, precision: str) -> Tensor:
@@ -36,19 +37,15 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden_ND) if need_hidden else None
         grad_head = torch.zeros_like(head_VD, dtype=torch.float32) if need_head else None
         total = torch.zeros((), dtype=torch.float32, device=hidden_ND.device)
-        size = max(1, CHUNK_LOGITS // len(head))
+        size = max(CHUNK_TOKENS, CHUNK_LOGITS // len(head))
         with torch.autocast(hidden_ND.device.type, enabled=False):
             for begin in range(0, len(hidden_ND), size):
                 hidden = hidden_ND[begin : begin + size].to(dtype)
                 targets = targets_N[begin : begin + size, None]
-                logits = (hidden @ head.T).float()
-                log_norm = logits.logsumexp(1, keepdim=True)
-                total += (log_norm - logits.gather(1, targets)).sum()
-                if grad_hidden is None and grad_head is None:
-                    continue
-                logits.sub_(log_norm).exp_()  # now the probabilities, then the gradient: probabilities minus one-hot
-                logits[torch.arange(len(targets), device=logits.device), targets[:, 0]] -= 1.0
-                grad_logits = logits.to(dtype)
+                log_p = torch.log_softmax(hidden @ head.T, 1, dtype=torch.float32)
+                total -= log_p.gather(1, targets).sum()
+                # the gradient with respect to the logits: probabilities minus one-hot
+                grad_logits = log_p.exp_().scatter_add_(1, targets, torch.full_like(log_p[:, :1], -1.0)).to(dtype)
                 if grad_hidden is not None:
                     grad_hidden[begin : begin + size] = grad_logits @ head
                 if grad_head is not None:

@@ -1,1 +1,6 @@
-"""Web: pages for people over api and serve."""
+"""Web: pages for people over a workspace and a gateway: chat, runs, verdict, bill; in English and Chinese."""
+
+from luosi.web.site import mount
+from luosi.web.source import Workspace
+
+__all__ = ["Workspace", "mount"]

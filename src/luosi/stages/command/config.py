@@ -19,7 +19,7 @@ class Config(StageConfig):
 
     command: tuple[str, ...] = Field(min_length=1)
     """The program (a name on PATH, or a path) and its arguments."""
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     """Environment variables to set, besides those Luosi was started with."""
     outputs: tuple[str, ...] = ()
     """Files or folders, relative to {out}, that must be there when the program has ended."""

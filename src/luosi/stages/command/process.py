@@ -39,7 +39,9 @@ def fill(text: str, paths: Mapping[str, str], field: str) -> str:
         if name not in paths:
             inputs = [known.removeprefix("in:") for known in paths if known.startswith("in:")]
             raise RecipeError(
-                f"{match[0]} is not an input of this step", field=field, hint=f"its inputs: {', '.join(inputs) or 'none'}"
+                f"{match[0]} is not an input of this step",
+                field=field,
+                hint=f"its inputs: {', '.join(inputs) or 'none'}",
             )
         return paths[name]
 

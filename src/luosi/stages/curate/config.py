@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from luosi.pipeline.stage import NOT_IN_KEY, StageConfig
+from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, StageConfig
 
 
 class Source(BaseModel):
@@ -18,12 +18,12 @@ class Source(BaseModel):
     """What documents of this source are called after; the first source is the one the model is for."""
     kind: Literal["files", "package", "docstrings"] = "files"
     """The user's files, files of installed packages, or docstrings of installed packages."""
-    paths: tuple[str, ...] = Field(default=(), json_schema_extra=NOT_IN_KEY)
+    paths: tuple[str, ...] = Field(default=(), json_schema_extra=LOCATION)
     """Files and folders, for kind "files"."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Digest over the sorted (relative name, content digest) of the files, as `luosi new` writes it."""
     bytes: int = Field(default=0, ge=0, json_schema_extra=NOT_IN_KEY)
-    """Size of the files, so that the plan can count; 0 if not known."""
+    """About how many bytes of text the files hold, so that the plan can count; 0 if not known."""
     distributions: tuple[str, ...] = ()
     """Pins such as "licensedcode-data==32.1.0", for kinds "package" and "docstrings"."""
     include: tuple[str, ...] = ()
@@ -57,8 +57,8 @@ class Config(StageConfig):
     """Jaccard index of 5-word shingles from which the later of two documents is dropped."""
     family: float = Field(default=0.4, gt=0, le=1)
     """Jaccard index from which two documents stay on one side of the split."""
-    leak: float = Field(default=0.5, gt=0, le=1)
-    """Share of a held-out document's 13-word runs found in training text above which it is dropped."""
+    leak: float = Field(default=0.3, gt=0, le=1)
+    """Share of a held-out document's 13-word runs found in training text above which another is drawn, or it is dropped."""
     min_chars: int = Field(default=50, ge=1)
     """Shorter documents are dropped."""
     document_chars: int = Field(default=20_000, ge=1_000, le=1_000_000)

@@ -6,7 +6,7 @@ holds signatures and pairs only. MinHash: Broder 1997; banding: Leskovec, Rajara
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +127,18 @@ def _plausible(signatures: Signatures, pairs: npt.NDArray[np.int64], least: floa
         agreement = (signatures[block[:, 0]] == signatures[block[:, 1]]).mean(axis=1)
         for first, second in block[agreement >= least]:
             yield int(first), int(second)
+
+
+def later_copies(pairs: Iterable[tuple[int, int, float]], threshold: float) -> dict[int, tuple[int, float]]:
+    """Documents to drop: {number: (the kept document it is like, Jaccard index)}.
+
+    Going through the documents in order, one is dropped if it is like an earlier one that was kept.
+
+    >>> later_copies([(0, 1, 0.9), (1, 2, 0.9)], 0.8)  # 2 is like 1, but 1 is gone
+    {1: (0, 0.9)}
+    """
+    dropped: dict[int, tuple[int, float]] = {}
+    for first, second, index in sorted(pairs, key=lambda pair: (pair[1], pair[0])):
+        if index >= threshold and first not in dropped and second not in dropped:
+            dropped[second] = (first, index)
+    return dropped

@@ -6,7 +6,7 @@ The draw does not depend on the order in which documents were found, nor on the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from luosi.text.hashing import digest
@@ -73,7 +73,11 @@ def _gathered(members: Sequence[Member], roots: Sequence[int]) -> list[_Family]:
 
 
 def draw_heldout(
-    members: Sequence[Member], roots: Sequence[int], targets: dict[str, int], seed: int, refused: frozenset[str]
+    members: Sequence[Member],
+    roots: Sequence[int],
+    targets: dict[str, int],
+    seed: int,
+    allowed: Collection[int] | None = None,
 ) -> set[int]:
     """Numbers of the documents to hold out.
 
@@ -81,22 +85,25 @@ def draw_heldout(
         members: All documents; `roots` is their family by `families`.
         targets: Bytes to hold out by source; 0 for none.
         seed: Of the draw.
-        refused: Names of families (id of the first member) that must not be taken.
+        allowed: Roots of the families that may be taken; None for all.
 
     A family belongs to the source of its first member, and its members in other sources count against those. A source with
-    two families or more gives at least one, if need be a larger one than its target.
+    two families or more gives at least one if any is allowed, if need be a larger one than its target.
     """
     gathered = sorted(_gathered(members, roots), key=lambda family: digest(seed, family.name))
     taken: set[int] = set()
     filled: dict[str, int] = defaultdict(int)
     for source, target in targets.items():
-        own = [f for f in gathered if members[f.numbers[0]].source == source and f.name not in refused]
-        for family in own if len(own) > 1 else []:
+        own = [family for family in gathered if members[family.numbers[0]].source == source]
+        if not target or len(own) < 2:
+            continue
+        own = [family for family in own if allowed is None or family.numbers[0] in allowed]
+        for family in own:
             if filled[source] >= ENOUGH * target:
                 break
             if all(filled[name] + size <= targets[name] for name, size in family.bytes.items()):
                 _take(family, taken, filled)
-        if target and len(own) > 1 and not filled[source]:
+        if own and not filled[source]:
             _take(min(own, key=lambda family: sum(family.bytes.values())), taken, filled)
     return taken
 

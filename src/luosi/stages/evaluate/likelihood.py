@@ -16,15 +16,19 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from luosi.artifacts import Document, Question
+from luosi.errors import StageError
+from luosi.models.gguf import GGUFModel
+from luosi.models.tokenizer import END_OF_TEXT
 from luosi.models.transformer import KVCache, Transformer
+from luosi.stages.evaluate.answers import parts
 from luosi.stages.evaluate.journal import Journal
 from luosi.stages.evaluate.windows import Window, make_batches, plan_windows
 
 BATCH_TOKENS = 4096
 LOGITS = 1 << 25  # at most so many at once, 128 MiB in fp32
 
-Advance = Callable[[int, bool], None]
-"""Told after each piece how many tokens it was and whether they were computed now (False: they were in the journal)."""
+Advance = Callable[[float], None]
+"""Told after each piece how many texts (documents or questions) it was, in parts of one."""
 
 
 class LanguageModel:
@@ -43,6 +47,7 @@ class LanguageModel:
         self.start = start
         self.context = model.shape.context
         self.device = model.head_weight.device
+        self.tokens_read = 0
 
     def encode(self, text: str) -> tuple[list[int], list[int]]:
         """Token ids of `text`, and for each the UTF-8 byte of `text` at which it begins."""
@@ -53,6 +58,7 @@ class LanguageModel:
     def hidden(self, tokens: list[list[int]], cache: KVCache | None = None) -> Tensor:
         """States [B, T, C] after each token; shorter rows are padded on the right, where causal attention never looks."""
         longest = max(map(len, tokens))
+        self.tokens_read += sum(map(len, tokens))
         padded_BT = torch.tensor([row + [self.start] * (longest - len(row)) for row in tokens], device=self.device)
         return self.model.hidden(padded_BT, cache=cache)
 
@@ -62,10 +68,22 @@ class LanguageModel:
         head_VC = self.model.head_weight
         rows = max(1, LOGITS // head_VC.shape[0])
         nats: list[Tensor] = []
-        for some_NC, some_N in zip(hidden_NC.split(rows), targets_N.split(rows), strict=True):
+        for some_NC, some_N in zip(torch.split(hidden_NC, rows), torch.split(targets_N, rows), strict=True):
             logits_NV = F.linear(some_NC, head_VC).float()
             nats.append(F.cross_entropy(logits_NV, some_N, reduction="none"))
         return [value / math.log(2) for value in torch.cat(nats).tolist()]
+
+
+def start_token(ships: GGUFModel) -> int:
+    """Id of the token before a document, as in training: <|endoftext|> if the vocabulary has it, else bos, else eos.
+
+    Raises:
+        StageError: The tokenizer has none of them.
+    """
+    for number in (ships.tokenizer.token_to_id(END_OF_TEXT), ships.specials.bos, ships.specials.eos):
+        if number is not None:
+            return int(number)
+    raise StageError(f"the tokenizer of {ships.name} has no {END_OF_TEXT}, bos or eos token to start a document with")
 
 
 def document_bits(lm: LanguageModel, documents: Sequence[Document], journal: Journal, advance: Advance) -> list[float]:
@@ -73,14 +91,14 @@ def document_bits(lm: LanguageModel, documents: Sequence[Document], journal: Jou
     encoded = [lm.encode(document.text) for document in documents]
     windows = [w for n, (_, first_bytes) in enumerate(encoded) for w in plan_windows(n, first_bytes, lm.context)]
     totals = [0.0] * len(documents)
+    documents_per_token = len(documents) / max(1, sum(window.length for window in windows))
     for number, batch in enumerate(make_batches(windows, BATCH_TOKENS)):
-        name, tokens = f"batch {number}", sum(window.length for window in batch)
-        fresh = name not in journal.done
-        if fresh:
+        name = f"batch {number}"
+        if name not in journal.done:
             journal.add(name, _window_bits(lm, [encoded[w.document][0] for w in batch], batch))
         for window, bits in zip(batch, journal.done[name], strict=True):
             totals[window.document] += bits
-        advance(tokens, fresh)
+        advance(sum(window.length for window in batch) * documents_per_token)
     return totals
 
 
@@ -92,28 +110,25 @@ def _window_bits(lm: LanguageModel, ids: Sequence[list[int]], batch: Sequence[Wi
     return _sums(lm.bits(torch.cat(spans), [token for span in targets for token in span]), map(len, targets))
 
 
-def choice_bits(lm: LanguageModel, questions: Sequence[Question], journal: Journal, advance: Advance) -> list[list[float]]:
+def choice_bits(
+    lm: LanguageModel, questions: Sequence[Question], journal: Journal, advance: Advance
+) -> list[list[float]]:
     """For each question the bits of each choice after the prompt, and then of each choice alone: 2 k numbers.
 
-    Prompt and choice are encoded apart, so that no token spans the boundary and the bytes scored are the same for every model;
-    white space at the prompt's end goes to the choices, for tokenizers join it to the word that follows. The prompt is computed
-    once and its keys and values are shared by the choices; what does not fit the context is cut from its left.
+    Prompt and choice are encoded apart, so that no token spans the boundary and the bytes scored are the same for every model. The
+    prompt is computed once and its keys and values are shared by the choices; what does not fit the context is cut from its left.
     """
-    answers = []
     for question in questions:
-        prompt = question.prompt.rstrip()
-        choices = [lm.encode(question.prompt[len(prompt) :] + choice)[0] for choice in question.choices]
-        choices = [ids[: lm.context - 1] for ids in choices]
-        before = lm.encode(prompt)[0] if prompt else []
-        room = lm.context - 1 - max(map(len, choices))
-        before = [lm.start, *before[max(0, len(before) - room) :]]
-        fresh = question.id not in journal.done
-        if fresh:
-            after_prompt = _continuation_bits(lm, before, choices)
-            journal.add(question.id, after_prompt + _continuation_bits(lm, [lm.start], choices))
-        answers.append(journal.done[question.id])
-        advance(len(before) + 2 * sum(map(len, choices)), fresh)
-    return answers
+        name = f"question {question.id}"
+        if name not in journal.done:
+            prompt, continuations = parts(question)
+            choices = [lm.encode(text)[0][: lm.context - 1] for text in continuations]
+            room = lm.context - 1 - max(map(len, choices))
+            before = lm.encode(prompt)[0]
+            before = [lm.start, *before[max(0, len(before) - room) :]]
+            journal.add(name, _continuation_bits(lm, before, choices) + _continuation_bits(lm, [lm.start], choices))
+        advance(1)
+    return [journal.done[f"question {question.id}"] for question in questions]
 
 
 def _continuation_bits(lm: LanguageModel, before: list[int], choices: Sequence[list[int]]) -> list[float]:

@@ -1,0 +1,39 @@
+"""`luosi new`: a recipe for this text, this machine and this budget."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from luosi.api import Workspace
+from luosi.cli.common import DEFAULT_WORKSPACE, WorkspaceOption, say
+from luosi.errors import UsageError
+
+
+def new(
+    files: Annotated[list[str], typer.Argument(help="Your text: files and folders.", metavar="FILES...")],
+    budget: Annotated[
+        str, typer.Option(help="What may be spent in all: '10 min', '1 h', '5 USD', '2 kWh' or '1e17 FLOP'.")
+    ],
+    questions: Annotated[
+        str, typer.Option(help="Your own questions with choices and answers, JSONL or CSV.", metavar="FILE")
+    ] = "",
+    model: Annotated[
+        str, typer.Option(help="An open model: Hugging Face folder or GGUF. SmolLM2-135M if left out.", metavar="PATH")
+    ] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="Where the recipe goes.", metavar="FILE")] = "my.toml",
+    force: Annotated[bool, typer.Option(help="Overwrite an existing recipe.")] = False,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Write a complete recipe by the cheapest promising route, nothing left implicit; then `luosi plan`, `luosi run`."""
+    path = Path(output)
+    if path.exists() and not force:
+        raise UsageError(f"{output} is there already", hint="--output another name, or --force")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {str(path.parent)!r}", hint="make it first, or --output elsewhere")
+    place = Workspace(workspace)
+    text = place.new(files, budget, questions=questions, model=model, name=path.stem, say=say)
+    path.write_text(text, encoding="utf-8")
+    say(f"wrote {output}: read it, then `luosi plan {output}` and `luosi run {output}`")

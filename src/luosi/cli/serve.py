@@ -1,0 +1,75 @@
+"""`luosi serve`: own and rented models behind one OpenAI-shaped address, with pages."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from luosi.api import Workspace
+from luosi.cli.common import DEFAULT_WORKSPACE, WorkspaceOption, say
+from luosi.errors import MissingDependency, UsageError
+
+KEY_VARIABLE = "LUOSI_API_KEY"
+
+
+def serve(
+    refs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Models: STEP, RECIPE/STEP or a key; every finished model if left out.", metavar="[REF]..."
+        ),
+    ] = [],
+    upstream: Annotated[
+        list[str],
+        typer.Option(
+            help="Another OpenAI-shaped address: NAME=URL, or NAME=URL#KEY_VARIABLE for its key. May be repeated.",
+            metavar="NAME=URL",
+        ),
+    ] = [],
+    host: Annotated[str, typer.Option(help=f"Anything but loopback needs a key in {KEY_VARIABLE}.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    context: Annotated[int, typer.Option(min=128, help="Tokens of context for each answer.")] = 2048,
+    pages: Annotated[bool, typer.Option(help="Chat, runs, verdict and bill in the browser.")] = True,
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+) -> None:
+    """Serve finished models (and rented ones) at /v1, and the pages at /, until Ctrl-C."""
+    from luosi.serve import server
+    from luosi.serve.upstreams import Address, LocalEngine, ServedModel
+
+    place = Workspace(workspace)
+    models = [ServedModel(name, LocalEngine(bundle.gguf, context=context)) for name, bundle in place.served(refs)]
+    for text in upstream:
+        name, equals, address = text.partition("=")
+        url, _, variable = address.partition("#")
+        if not equals or not name or not url:
+            raise UsageError(
+                f"--upstream {text!r} is not NAME=URL", hint="--upstream gpt=http://127.0.0.1:9000/v1#MY_KEY"
+            )
+        models.append(ServedModel(name, Address(url, key_variable=variable)))
+    if not models:
+        say("no finished model yet: the pages show runs; `luosi demo` makes some")
+    place.root.mkdir(parents=True, exist_ok=True)
+    server.run(
+        models,
+        accounts=place.root / "accounts.db",
+        host=host,
+        port=port,
+        api_key=os.environ.get(KEY_VARIABLE, ""),
+        pages=_pages(place) if pages else None,
+        announce=lambda url: say(
+            f"{url}/v1 speaks OpenAI's API; pages at {url}/  (models: {', '.join(m.name for m in models) or 'none'})"
+        ),
+    )
+
+
+def _pages(place: Workspace) -> partial[None]:
+    try:
+        from luosi.web.site import mount
+    except ImportError as error:
+        raise MissingDependency(
+            "nicegui", needed_for="the pages", install="pip install 'luosi[pages]', or use --no-pages"
+        ) from error
+    return partial(mount, workspace=place)

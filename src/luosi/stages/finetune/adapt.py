@@ -1,0 +1,123 @@
+"""From a model's folder and a corpus to the adapted model's folder: rows with replay, what is trained, the loop, the files."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from luosi.artifacts import Corpus, Facts, ModelArtifact
+from luosi.artifacts.base import write_jsonl
+from luosi.errors import InputError
+from luosi.models.lora import add_lora, merged_state, save_adapter
+from luosi.models.transformer import Transformer
+from luosi.models.weights import load_model, save_model
+from luosi.pipeline.stage import Context, Inputs
+from luosi.stages.finetune.config import Config, Runtime
+from luosi.stages.finetune.stage import step_flop
+from luosi.training.batches import MixedRows, PackedRows, Rows
+from luosi.training.loop import Settings, best_device, train, warn_of_epochs
+from luosi.training.optimizers import adamw
+from luosi.training.tokens import document_marks, encode, sample
+
+SPARE_BYTES_PER_TOKEN = 8
+"""So much text is encoded for each token that is needed: above any tokenizer's mean, so that none is read twice for want of text."""
+
+
+def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
+    """Adapt the model of role "model" to the corpus and write a TunedModel into `context.out`.
+
+    Raises:
+        InputError: The rows are longer than the model's context, or there is no text.
+        TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
+    """
+    source, corpus = inputs.artifact("model", ModelArtifact), inputs.artifact("corpus", Corpus)
+    shape = source.shape()
+    if config.sequence > shape.context:
+        raise InputError(
+            f"sequence is {config.sequence}, but the model was made for {shape.context} tokens at most",
+            hint=f"set sequence to {shape.context} or less",
+        )
+    rows, epochs = _rows(config, source.path, corpus)
+    warn_of_epochs(epochs, context)
+    model = _trainable(source.path, config)
+    optimizers = adamw(model, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    settings = Settings(
+        steps=config.steps,
+        batch_rows=config.batch_tokens // config.sequence,
+        row_tokens=config.sequence,
+        warmup_fraction=config.warmup_fraction,
+        decay_fraction=config.decay_fraction,
+        precision=config.precision,
+        compile=config.compile,
+        seed=config.seed,
+        step_flop=step_flop(config, shape),
+        threads=runtime.threads,
+        checkpoint_every_s=runtime.checkpoint_every_s,
+    )
+    result = train(model, rows, optimizers, settings, context)
+    if config.method == "lora":
+        model = _with_adapters(source.path, config, {n: p.detach().cpu() for n, p in optimizers.parameters.items()})
+        save_adapter(context.out / "adapter", model, inputs.one("model").key)
+    save_model(context.out, merged_state(model), shape, source.path)
+    write_jsonl(context.out / "curve.jsonl", result.curve())
+    figures: dict[str, float | int | str | bool] = {
+        "final_loss": result.final_loss,
+        "epochs": epochs,
+        "training_tokens_per_s": result.tokens_per_s,
+    }
+    return Facts(shape=shape, tokens=config.steps * config.batch_tokens, figures=figures)
+
+
+def _rows(config: Config, tokenizer_folder: Path, corpus: Corpus) -> tuple[Rows, float]:
+    """The rows to train on, and how often the first source's text goes by in them."""
+    first, *others = corpus.sources()
+    needed = config.steps * config.batch_tokens
+    main = _packed(config, tokenizer_folder, corpus, [first], needed)
+    if not config.replay or not others:
+        return main, needed / main.epoch_positions
+    replayed = _packed(config, tokenizer_folder, corpus, others, needed * config.replay)
+    return MixedRows(main, replayed, config.replay), needed * (1 - config.replay) / main.epoch_positions
+
+
+def _packed(
+    config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], tokens: float
+) -> PackedRows:
+    documents = sample(corpus, sources, max_bytes=int(SPARE_BYTES_PER_TOKEN * tokens) + 1, seed=config.seed)
+    if not documents:
+        raise InputError(
+            f"the corpus has no training text of {', '.join(sources)}", hint="its report says what was dropped and why"
+        )
+    ids, parts = [], []
+    for document, ids_of_tokens in encode(tokenizer_folder, documents):
+        ids.append(document.id)
+        parts.append(ids_of_tokens)
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+    marks = document_marks(tokenizer_folder)
+    return PackedRows(
+        np.concatenate(parts), offsets, ids,
+        length=config.sequence, start=marks.start, end=marks.end, seed=config.seed,
+    )  # fmt: skip
+
+
+def _trainable(folder: Path, config: Config) -> Transformer:
+    """The model on its device, frozen but for adapters if it is a LoRA; frozen matrices are rounded to bf16 once, not each step."""
+    model = load_model(folder)
+    if config.method == "lora":
+        add_lora(model, rank=config.rank, alpha=config.alpha, targets=config.targets, seed=config.seed)
+        if config.precision == "bf16":
+            for parameter in model.parameters():
+                if not parameter.requires_grad and parameter.ndim == 2:
+                    parameter.data = parameter.data.to(torch.bfloat16)
+    return model.to(best_device())
+
+
+def _with_adapters(folder: Path, config: Config, trained: dict[str, torch.Tensor]) -> Transformer:
+    """The model in fp32 with the trained adapters: what is merged and shipped was never rounded."""
+    model = load_model(folder)
+    add_lora(model, rank=config.rank, alpha=config.alpha, targets=config.targets, seed=config.seed)
+    unknown = model.load_state_dict(trained, strict=False).unexpected_keys
+    assert not unknown, unknown
+    return model

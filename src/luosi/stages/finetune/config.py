@@ -1,0 +1,68 @@
+"""Settings of `finetune`: what is trained, on how much text, how it learns."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from luosi.pipeline.stage import StageConfig, StageRuntime
+
+LORA_RATE, FULL_RATE = 1e-3, 1e-4
+
+
+class Config(StageConfig):
+    """Continued pretraining on a corpus's training text: as a LoRA, or of all weights."""
+
+    method: Literal["lora", "full"] = "lora"
+    """Train adapters beside frozen weights, or the weights themselves."""
+    rank: int = Field(default=16, gt=0)
+    """Of a LoRA."""
+    alpha: float = Field(default=32.0, gt=0)
+    """Of a LoRA: its output counts alpha / rank times."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Projections that get an adapter."""
+    learning_rate: float = Field(default=LORA_RATE, gt=0)
+    """Peak, of AdamW; must be given for "full", where 0.0001 is usual."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of matrices, per step and unit of learning rate."""
+    tokens: int = Field(default=28_000, gt=0)
+    """To train on, replay included; rounded up to whole steps."""
+    sequence: int = Field(default=512, gt=1)
+    """Tokens in a row."""
+    batch_tokens: int = Field(default=2048, gt=0)
+    """Tokens per step; a multiple of `sequence`."""
+    replay: float = Field(default=0.1, ge=0, lt=1)
+    """Share of rows from sources other than the corpus's first, against forgetting."""
+    warmup_fraction: float = Field(default=0.1, ge=0, le=1)
+    """Share of the steps over which the learning rate rises."""
+    decay_fraction: float = Field(default=0.5, ge=0, le=1)
+    """Share of the steps over which it falls to 0."""
+    seed: int = 0
+    """Of the adapters' first weights, the choice and the order of the data."""
+    precision: Literal["bf16", "fp32"] = "bf16"
+    """Of matrix products; what is trained is kept in fp32 either way."""
+    compile: bool = False
+    """Use torch.compile: pays only for runs of many minutes."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.method == "full" and "learning_rate" not in self.model_fields_set:
+            raise ValueError(f'method "full" needs its own learning_rate: {FULL_RATE:g} is usual, the default is for "lora"')
+        if self.batch_tokens % self.sequence:
+            raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
+        return self
+
+    @property
+    def steps(self) -> int:
+        """Updates: enough for `tokens`."""
+        return -(-self.tokens // self.batch_tokens)
+
+
+class Runtime(StageRuntime):
+    """Where and how it runs."""
+
+    threads: int = Field(default=0, ge=0)
+    """CPU threads, fixed at the first start; 0 for all cores."""
+    checkpoint_every_s: float = Field(default=20.0, ge=0)
+    """Seconds between checkpoints, at least; more where writing one takes long."""

@@ -1,0 +1,56 @@
+"""Trains a small Qwen3-shaped model from scratch on a token dataset. Knows nothing of how text became tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from luosi.artifacts import BaseModel, Facts, TokenDataset, Tokenizer
+from luosi.cost import Estimate, Machine
+from luosi.models.flops import training_flop
+from luosi.pipeline.stage import Context, Inputs, Role, Stage
+from luosi.stages.pretrain.config import Config as PretrainConfig
+from luosi.stages.pretrain.config import Runtime as PretrainRuntime
+from luosi.training.estimates import training_memory, training_seconds
+
+EFFICIENCY = {False: 0.34, True: 0.45}
+"""Share of the peak of large matrix products that a small model's training reaches, by `compile`; measured, docs/log.md."""
+
+
+class PretrainStage(Stage[PretrainConfig, PretrainRuntime]):
+    """See the module."""
+
+    name: ClassVar[str] = "pretrain"
+    version: ClassVar[int] = 1
+    Config = PretrainConfig
+    Runtime = PretrainRuntime
+    inputs: ClassVar[Mapping[str, Role]] = {"tokens": Role((TokenDataset,)), "tokenizer": Role((Tokenizer,))}
+    output = BaseModel
+
+    def predict(self, config: PretrainConfig, inputs: Mapping[str, Sequence[Facts]]) -> Facts:
+        """The shape is known: config plus the tokenizer's vocabulary."""
+        return Facts(
+            shape=config.shape(int(inputs["tokenizer"][0].figures["vocab_size"])),
+            tokens=config.steps * config.batch_tokens,
+        )
+
+    def estimate(self, config: PretrainConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
+        """From the FLOP of all steps."""
+        facts = self.predict(config, inputs)
+        assert facts.shape is not None and facts.tokens is not None
+        flop = training_flop(facts.shape, facts.tokens, config.sequence)
+        seconds = training_seconds(
+            machine, flop, precision=config.precision, efficiency=EFFICIENCY[config.compile], compiled=config.compile
+        )
+        memory = training_memory(
+            facts.shape, piece_tokens=config.batch_tokens, trained=facts.shape.parameters, frozen_bytes=0
+        )
+        return machine.estimate(self.name, seconds=2.0 + seconds, flop=flop, memory_bytes=memory)
+
+    def run(self, config: PretrainConfig, runtime: PretrainRuntime, inputs: Inputs, context: Context) -> Facts:
+        """Train, from the last checkpoint if there is one, and write the model."""
+        from luosi.stages.pretrain.scratch import pretrain
+
+        return pretrain(
+            config, runtime, inputs.artifact("tokens", TokenDataset), inputs.artifact("tokenizer", Tokenizer), context
+        )

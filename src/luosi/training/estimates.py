@@ -1,0 +1,36 @@
+"""What training will take, before it runs: tokens of a text, seconds from FLOP, memory from shapes. Imports no torch."""
+
+from __future__ import annotations
+
+import math
+
+from luosi.artifacts import ModelShape
+from luosi.cost import Machine
+
+COMPILE_S = 35.0
+"""torch.compile of forward and backward, once per attempt; grows little with the model, whose layers are alike."""
+
+
+def bytes_per_token(vocab_size: int) -> float:
+    """UTF-8 bytes of English prose per token of a byte-level BPE.
+
+    >>> round(bytes_per_token(4096), 2), round(bytes_per_token(49152), 2)
+    (3.6, 4.68)
+    """
+    return 0.433 * math.log(vocab_size)
+
+
+def training_seconds(machine: Machine, flop: float, *, precision: str, efficiency: float, compiled: bool) -> float:
+    """Seconds for `flop` at `efficiency` of the machine's matrix products in `precision`, compilation included."""
+    peak = machine.bf16_flops if precision == "bf16" else machine.fp32_flops
+    return flop / (peak * efficiency) + (COMPILE_S if compiled else 0.0)
+
+
+def training_memory(shape: ModelShape, *, piece_tokens: int, trained: int, frozen_bytes: int) -> int:
+    """Peak bytes: torch itself, frozen weights, weights + gradients + two momenta of what is trained, activations.
+
+    A layer keeps for the backward pass about 14 values per unit of width and 5 per unit of its MLP, at 2 to 4 bytes each.
+    """
+    frozen = frozen_bytes * shape.parameters
+    activations = 3 * piece_tokens * shape.layers * (14 * shape.width + 5 * shape.ff)
+    return 400_000_000 + frozen + 16 * trained + activations

@@ -1,0 +1,138 @@
+"""LoRA: no change before training, merged equals unmerged after, only adapters learn, peft's files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+
+from luosi.errors import InputError
+from luosi.models.flops import linear_sizes
+from luosi.models.lora import add_lora, lora_parameters, merged_state, save_adapter
+from luosi.models.precision import autocast
+from luosi.models.transformer import Transformer
+from luosi.models.weights import model_from_state
+from tests.models_kit import noisy_model, random_tokens, small_shape
+
+FAMILIES = pytest.mark.parametrize("family", ["qwen3", "qwen2", "llama"])
+ALL = tuple(linear_sizes(small_shape()))
+
+
+def adapted(family: str = "qwen3", targets: tuple[str, ...] = ALL) -> Transformer:
+    """A model whose adapters are far from zero."""
+    model = noisy_model(small_shape(family))
+    add_lora(model, rank=4, alpha=8.0, targets=targets, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in lora_parameters(model):
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+@FAMILIES
+def test_a_fresh_adapter_changes_nothing_and_keeps_the_bases_names(family: str) -> None:
+    plain, model = noisy_model(small_shape(family)), noisy_model(small_shape(family))
+    add_lora(model, rank=4, alpha=8.0, targets=ALL, seed=0)
+    tokens = random_tokens(2, 9)
+    assert torch.equal(model(tokens), plain(tokens))
+    state = merged_state(model)
+    assert state.keys() == plain.state_dict().keys()
+    assert all(torch.equal(state[name], tensor) for name, tensor in plain.state_dict().items())
+
+
+@FAMILIES
+@pytest.mark.parametrize("targets", [ALL, ("v_proj",), ("gate_proj", "down_proj")])
+def test_merged_weights_compute_what_the_adapter_does(family: str, targets: tuple[str, ...]) -> None:
+    model = adapted(family, targets)
+    tokens = random_tokens(2, 30)
+    with torch.no_grad():
+        with_adapter, without = model(tokens), noisy_model(small_shape(family))(tokens)
+        merged = model_from_state(model.shape, merged_state(model))(tokens)
+    assert (merged - with_adapter).abs().max() <= 1e-5 * with_adapter.std()
+    assert (without - with_adapter).abs().max() > 0.1 * with_adapter.std()
+
+
+def test_only_adapters_learn() -> None:
+    model = noisy_model(small_shape())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    add_lora(model, rank=4, alpha=8.0, targets=ALL, seed=0)
+    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    assert [id(parameter) for parameter in trainable] == [id(parameter) for parameter in lora_parameters(model)]
+    optimizer = torch.optim.AdamW(lora_parameters(model), lr=1e-2)
+    tokens = random_tokens(4, 30)
+    losses = []
+    for _ in range(8):
+        with autocast("bf16", "cpu"):
+            logits = model(tokens[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.1
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+def test_products_obey_autocast_and_merging_does_not() -> None:
+    model = adapted()
+    layer = model.get_submodule("model.layers.0.self_attn.q_proj")
+    exact = merged_state(model)
+    with autocast("bf16", "cpu"):
+        assert layer(torch.randn(1, 3, 64)).dtype == torch.bfloat16
+        inside = merged_state(model)
+    assert all(torch.equal(inside[name], tensor) and tensor.dtype == torch.float32 for name, tensor in exact.items())
+
+
+def test_seeds_decide_the_start() -> None:
+    def start(seed: int) -> list[torch.Tensor]:
+        model = noisy_model(small_shape())
+        add_lora(model, rank=4, alpha=8.0, targets=ALL, seed=seed)
+        return [parameter.detach() for parameter in lora_parameters(model)]
+
+    assert all(torch.equal(a, b) for a, b in zip(start(3), start(3), strict=True))
+    assert not torch.equal(start(3)[0], start(4)[0])
+
+
+def test_adapter_files_have_pefts_names_and_shapes(tmp_path: Path) -> None:
+    model = adapted(targets=("q_proj", "down_proj"))
+    save_adapter(tmp_path / "adapter", model, "base")
+    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
+    assert (config["peft_type"], config["task_type"], config["bias"]) == ("LORA", "CAUSAL_LM", "none")
+    assert (config["r"], config["lora_alpha"], config["target_modules"]) == (4, 8.0, ["down_proj", "q_proj"])
+    state = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
+    expected: dict[str, tuple[int, ...]] = {}
+    for layer in range(2):
+        for parent, target in (("self_attn", "q_proj"), ("mlp", "down_proj")):
+            outputs, inputs = linear_sizes(model.shape)[target]
+            name = f"base_model.model.model.layers.{layer}.{parent}.{target}"
+            expected |= {f"{name}.lora_A.weight": (4, inputs), f"{name}.lora_B.weight": (outputs, 4)}
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
+
+
+def test_the_adapter_files_rebuild_the_merged_weights(tmp_path: Path) -> None:
+    model = adapted()
+    save_adapter(tmp_path, model, "base")
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    adapter = load_file(tmp_path / "adapter_model.safetensors")
+    base = noisy_model(small_shape()).state_dict()
+    for name, tensor in merged_state(model).items():
+        path = "base_model.model." + name.removesuffix(".weight")
+        if f"{path}.lora_A.weight" in adapter:
+            delta = adapter[f"{path}.lora_B.weight"] @ adapter[f"{path}.lora_A.weight"]
+            base[name] = base[name] + config["lora_alpha"] / config["r"] * delta
+        torch.testing.assert_close(tensor, base[name])
+
+
+@pytest.mark.parametrize(
+    ("targets", "rank", "message"),
+    [(("q_porj",), 4, "'q_porj', expected some of q_proj"), ((), 4, "empty"), (ALL, 0, "rank is 0")],
+)
+def test_wrong_targets_and_ranks_are_refused(targets: tuple[str, ...], rank: int, message: str) -> None:
+    model = noisy_model(small_shape())
+    with pytest.raises(InputError, match=message):
+        add_lora(model, rank=rank, alpha=8.0, targets=targets, seed=0)
+    assert all(parameter.requires_grad for parameter in model.parameters())
