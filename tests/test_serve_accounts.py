@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luosi import serve
 from luosi.cost import Money, Price
 from luosi.errors import InputError
 from luosi.serve.accounts import MIGRATIONS, Accounts, Charge
@@ -114,6 +115,8 @@ def test_a_newer_or_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> No
         Accounts(newer)
     with pytest.raises(InputError, match="cannot be used as the accounts database"):
         Accounts(foreign)
+    with pytest.raises(InputError, match="cannot be used as the accounts database"):
+        serve.run([], accounts=foreign)
     assert foreign.read_bytes() == b"my diary, not a database\n" * 100
 
 

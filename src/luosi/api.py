@@ -74,7 +74,7 @@ def shipped_recipe(name: str) -> Path:
 class Shown(BaseModel):
     """One published artifact, for lists."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     key: str
     kind: str
@@ -89,7 +89,7 @@ class Shown(BaseModel):
 class Damage(BaseModel):
     """What `verify` found wrong with one artifact."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     key: str
     stage: str

@@ -21,7 +21,7 @@ Z90 = 1.2815515655446004  # the 90 % point of the standard normal distribution
 class Frozen(BaseModel):
     """An immutable record that refuses unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Money(Frozen):

@@ -26,7 +26,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 class Budget(BaseModel):
     """What may be spent; the plan says whether it fits. Several limits may stand together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     seconds: float | None = None
     kwh: float | None = None
@@ -37,7 +37,7 @@ class Budget(BaseModel):
 class Recipe(BaseModel):
     """A recipe as read, overrides applied: its name, budget, steps and the folder its relative paths start from."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     name: str
     budget: Budget

@@ -24,7 +24,7 @@ MANIFEST_FORMAT = 1
 class Facts(BaseModel):
     """What is known of an artifact without opening it: predicted before it exists, measured after. None is "does not apply"."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     documents: int | None = None
     text_bytes: int | None = None
@@ -52,7 +52,7 @@ class Facts(BaseModel):
 class FileDigest(BaseModel):
     """One file of `out/`: relative POSIX path, size, content digest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     path: str
     bytes: int
@@ -62,7 +62,7 @@ class FileDigest(BaseModel):
 class Manifest(BaseModel):
     """The identity card of a published artifact, written last; an artifact without one does not exist."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     format: int = MANIFEST_FORMAT
     key: str

@@ -15,7 +15,7 @@ Split = Literal["train", "heldout"]
 class Document(BaseModel):
     """One text; `id` is unique in its corpus, `family` is shared by near-duplicates, which stay on one side of the split."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     source: str
@@ -49,7 +49,7 @@ class Corpus(Artifact):
 class Question(BaseModel):
     """A multiple-choice question: which of `choices` goes on from `prompt`; `answer` is the index of the right one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     source: str

@@ -10,7 +10,7 @@ from luosi.artifacts.base import Artifact, read_jsonl
 class Score(BaseModel):
     """A mean with its standard error over `clusters` documents (or questions); `se` is None where one cluster gives none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     mean: float
     se: float | None
@@ -20,7 +20,7 @@ class Score(BaseModel):
 class DocumentScore(BaseModel):
     """Bits a model spent on one held-out document of `bytes` UTF-8 bytes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     source: str
@@ -31,7 +31,7 @@ class DocumentScore(BaseModel):
 class QuestionScore(BaseModel):
     """One exam question: 1.0 if answered rightly (1/k where k choices tie for the best), the cluster it belongs to."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     source: str
@@ -43,7 +43,7 @@ class QuestionScore(BaseModel):
 class ScoreSummary(BaseModel):
     """`scorecard.json`. A score that was not taken is absent, never 0."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     model: str
     """What was scored, for people: "SmolLM2-135M-Instruct, Q4_1 as shipped"."""
@@ -80,7 +80,7 @@ class Scorecard(Artifact):
 class Difference(BaseModel):
     """A paired difference to the reference route on the same documents: negative bits per byte are better."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     mean: float
     se: float | None
@@ -93,7 +93,7 @@ class Difference(BaseModel):
 class Route(BaseModel):
     """One way to answer the questions, with its quality; money is added when the verdict is shown, from the ledger and today's prices."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     route: str
     """rent | open | adapt | scratch | baseline"""
@@ -116,7 +116,7 @@ class Route(BaseModel):
 class VerdictSummary(BaseModel):
     """`verdict.json`: quality of every route on the first source, the reference being the unmodified open model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     source: str
     reference: str

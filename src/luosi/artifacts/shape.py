@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class ModelShape(BaseModel):
     """Sizes and constants of one model; names follow the field, Hugging Face's name in brackets where it differs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     family: Literal["qwen3", "qwen2", "llama"]
     vocab_size: int = Field(gt=0)

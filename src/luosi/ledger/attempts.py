@@ -23,7 +23,7 @@ Reason = Literal["running", "killed", "published", "failed", "budget", "interrup
 class Progress(BaseModel):
     """How far a try had come when it last said so."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     done: float
     total: float
@@ -35,7 +35,7 @@ class Progress(BaseModel):
 class Try(BaseModel):
     """One try at an artifact as read back from the log."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     id: str
     key: str

@@ -21,7 +21,7 @@ LOADED_SHARE = 0.1
 class Planned(BaseModel):
     """What the plan said, in quantities and money."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     seconds: Interval
     flop: float
@@ -32,7 +32,7 @@ class Planned(BaseModel):
 class Spent(BaseModel):
     """What was measured, all attempts together; scalars."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     seconds: float
     cpu_seconds: float
@@ -47,7 +47,7 @@ class Spent(BaseModel):
 class BillLine(BaseModel):
     """One step (one key of it): planned, spent, and how far apart they are."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     step: str
     stage: str
@@ -67,7 +67,7 @@ class BillLine(BaseModel):
 class Bill(BaseModel):
     """Every step of a recipe and their sum."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     recipe: str
     steps: tuple[BillLine, ...]

@@ -225,13 +225,13 @@ def require_engine() -> None:
 
 
 def measure_speed(gguf: Path, *, vocab_size: int, context: int, threads: int = 0) -> Speed:
-    """How fast the engine answers one stream with its usual settings: a prompt of 256 tokens, 32 tokens of answer (fewer where the
-    model's `context` is shorter); the best of three runs, fewer where the machine is so busy that they take longer than 10 s."""
-    prompt_tokens, answer_tokens = min(256, context // 2), min(32, context // 4)
+    """How fast the engine answers one stream with its usual settings: a prompt of 128 tokens, 16 tokens of answer (fewer where the
+    model's `context` is shorter); the best of five runs, fewer where they take longer than 5 s together."""
+    prompt_tokens, answer_tokens = min(128, context // 2), min(16, context // 4)
     runs: list[Completion] = []
-    with Engine(gguf, threads=threads, context=min(context, 512), parallel=1) as engine:
+    with Engine(gguf, threads=threads, context=min(context, 256), parallel=1) as engine:
         began = time.monotonic()
-        while len(runs) < 3 and (not runs or time.monotonic() - began < 10):
+        while len(runs) < 5 and (not runs or time.monotonic() - began < 5):
             prompt = [(len(runs) + 7919 * number) % vocab_size for number in range(prompt_tokens)]
             runs.append(engine.complete(prompt, tokens=answer_tokens, ignore_eos=True))
         return Speed(

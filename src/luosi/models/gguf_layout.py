@@ -66,7 +66,11 @@ def tensors(shape: ModelShape) -> Iterator[Tensor]:
 
 
 def stored_type(tensor: Tensor, precision: Precision) -> Precision:
-    """The type `tensor` is stored in: vectors F32; Q4_0 keeps embedding and head in Q8_0; rows that are not a multiple of 32 F16."""
+    """The type `tensor` is stored in: vectors F32; rows that are not a multiple of 32 F16; Q4_0 keeps embedding and head in Q8_0.
+
+    The last was measured on SmolLM2-135M and 9 kB of a licence: F32 0.952 bits per byte, Q4_0 1.008 in this way (92 MB), 1.029
+    with everything in Q4_0 (78 MB); the embedding is a fifth of the weights there.
+    """
     if len(tensor.sizes) == 1:
         return "F32"
     if tensor.sizes[-1] % BLOCKS[precision][0]:

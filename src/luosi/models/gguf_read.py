@@ -198,7 +198,7 @@ def _shape(reader: _Reader) -> ModelShape:
 def _with_scaling(shape: ModelShape, divisors: NDArray[np.float32]) -> ModelShape:
     """`shape` with the Llama 3 scaling that gives these frequency divisors; the file has them instead of the rule's four numbers."""
     plain = rotary_frequencies(shape)
-    for original in (2**power for power in range(7, 18)):
+    for original in (2**power for power in range(4, 20)):
         scaling: dict[str, float | str | bool] = {
             "rope_type": "llama3",
             "factor": float(divisors.max()),

@@ -130,7 +130,7 @@ def write_tokenizer(
 
     Args:
         folder: Existing folder.
-        tokenizer: NFC is taken out, see `without_normaliser`.
+        tokenizer: Left as it is; what is written is `without_normaliser` of it.
         bos, eos, pad: Texts of special tokens, or None.
         chat_template: Jinja, or None.
         context: Longest input in tokens.
@@ -139,8 +139,6 @@ def write_tokenizer(
         InputError: A special token is not in the vocabulary, or the normaliser cannot be taken out.
     """
     tokenizer = without_normaliser(tokenizer)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
     special = {"bos_token": bos, "eos_token": eos, "pad_token": pad}
     for field, text in special.items():
         if text is not None and tokenizer.token_to_id(text) is None:
@@ -173,7 +171,9 @@ def import_tokenizer(source: Path, target: Path, *, context: int) -> None:
 
 
 def without_normaliser(tokenizer: Tokenizer) -> Tokenizer:
-    """A copy that reads text as it is. Only NFC (Qwen's) may go: it leaves nearly all text alone, and llama.cpp skips it.
+    """A copy that reads text as it is, truncation and padding taken out too.
+
+    Of normalisers only NFC (Qwen's) may go: it leaves nearly all text alone, and llama.cpp skips it.
 
     Raises:
         InputError: Another normaliser, without which the vocabulary would not fit (SentencePiece's).
@@ -185,7 +185,7 @@ def without_normaliser(tokenizer: Tokenizer) -> Tokenizer:
             f"the tokenizer's normaliser is {kind}, expected none or NFC",
             hint="Luosi takes byte-level BPE tokenizers (Qwen, Llama 3, SmolLM2); SentencePiece ones are not supported",
         )
-    content["normalizer"] = None
+    content["normalizer"] = content["truncation"] = content["padding"] = None
     return Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
 
 

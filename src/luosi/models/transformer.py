@@ -277,19 +277,16 @@ def initialise(model: Transformer, seed: int) -> None:
     residual stream (o_proj, down_proj) are zero, so that every block starts as the identity; norms one, biases zero.
     The first guess must be near uniform. With a tied head and blocks that do nothing yet, a token's own logit is
     width * deviation of the embedding (16 at width 256 with the usual 1/sqrt(width): a loss of 16 instead of 8), so that
-    deviation is 4/width; a head of its own has 1/width.
+    deviation is 4/width. A head of its own has 1/width, and then the embedding has 1.
     """
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    width = model.shape.width
+    width, tied = model.shape.width, model.shape.tied
+    deviations = {"model.embed_tokens.weight": 4 / width if tied else 1.0, "lm_head.weight": 1 / width}
     for name, parameter in model.named_parameters():
         if name.endswith("bias") or "o_proj" in name or "down_proj" in name:
             parameter.zero_()
         elif "norm" in name:
             parameter.fill_(1.0)
         else:
-            std = 1 / math.sqrt(parameter.shape[1])
-            if name == "lm_head.weight":
-                std = 1 / width
-            elif name == "model.embed_tokens.weight" and model.shape.tied:
-                std = 4 / width
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+            deviation = deviations.get(name, 1 / math.sqrt(parameter.shape[-1]))
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)

@@ -30,13 +30,13 @@ ADDED_LATER: dict[str, Any] = {"added_later": True}
 class StageConfig(BaseModel):
     """What a step does. Every field enters the key unless marked `NOT_IN_KEY`; one line of doc under each, with its unit."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class StageRuntime(BaseModel):
     """Where and how a step runs. Never enters the key; must not change what is computed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     max_seconds: float | None = None
     """Stop (exit 3, checkpoint kept) when this attempt has used so many wall seconds; None for no limit."""

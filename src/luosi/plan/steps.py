@@ -28,7 +28,7 @@ State = Literal["hit", "resume", "build", "damaged"]
 class StepPlan(BaseModel):
     """One line of the plan. `estimate` is what is left to pay: nothing for a hit, the rest for a resume."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     step: str
     stage: str
@@ -53,7 +53,7 @@ class StepPlan(BaseModel):
 class BudgetCheck(BaseModel):
     """One limit of the recipe's budget beside the plan: fits (nine chances in ten), likely, unlikely."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     what: str
     limit: float
@@ -64,7 +64,7 @@ class BudgetCheck(BaseModel):
 class Plan(BaseModel):
     """Every step, their sum, and whether it fits the budget."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     recipe: str
     machine: str

@@ -39,6 +39,7 @@ class Gateway:
         self.accounts: Accounts | None = None
         self._accounts_path = accounts_path
         self._relay: Relay | None = None
+        self._born = int(time.time())
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -56,6 +57,10 @@ class Gateway:
             await asyncio.gather(*(asyncio.to_thread(upstream.close) for upstream in upstreams))
             if self.accounts is not None:
                 await asyncio.to_thread(self.accounts.close)
+
+    def describe(self, model: ServedModel) -> dict[str, Any]:
+        """A model as /v1/models shows it."""
+        return {"id": model.name, "object": "model", "created": self._born, "owned_by": model.upstream.label}
 
     def receipt(self, body: dict[str, Any]) -> Receipt:
         """A blank receipt for a checked request.
@@ -207,50 +212,54 @@ def create_app(
         api_key: What clients must show as a bearer token; "" asks for none.
         local_only: Answer only requests addressed to this machine by a loopback name.
     """
-    gateway = Gateway(models, accounts)
-    born = int(time.time())
-
-    def describe(model: ServedModel) -> dict[str, Any]:
-        return {"id": model.name, "object": "model", "created": born, "owned_by": model.upstream.label}
-
-    async def list_models(_: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [describe(model) for model in gateway.models.values()]})
-
-    async def one_model(request: Request) -> Response:
-        name = request.path_params["name"]
-        model = gateway.models.get(name)
-        return JSONResponse(describe(model)) if model else error_response(unknown_model(name, gateway.models))
-
-    async def health(_: Request) -> Response:
-        states = [model.upstream.state for model in gateway.models.values()]
-        ready = states.count("ready")
-        word = "ok" if ready == len(states) else "degraded" if ready else "starting" if "starting" in states else "down"
-        body = {"status": word, "models": len(states), "ready": ready}
-        return JSONResponse(body, status_code=200 if ready else 503)
-
-    async def nothing_here(request: Request) -> Response:
-        path = request.url.path
-        return error_response(ApiError(404, f"there is no {request.method} {path} here", code="not_found"))
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with gateway.running():
-            yield
-
-    async def on_error(_: Request, error: Exception) -> Response:
-        return error_response(error)
-
-    app = Starlette(
-        routes=[
-            *(Route(f"/v1/{route}", Endpoint(gateway, route), methods=["POST"]) for route in REQUESTS),
-            Route("/v1/models", list_models),
-            Route("/v1/models/{name:path}", one_model),
-            Route("/health", health),
-            Route("/v1/{rest:path}", nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-        ],
-        lifespan=lifespan,
-        exception_handlers={HTTPException: on_error, Exception: on_error},
-    )
+    app = Starlette(lifespan=lifespan, exception_handlers={HTTPException: on_error, Exception: on_error})
     app.add_middleware(Guard, api_key=api_key, local_only=local_only)
-    app.state.gateway = gateway
+    gateway = app.state.gateway = Gateway(models, accounts)
+    app.router.routes += [
+        *(Route(f"/v1/{route}", Endpoint(gateway, route), methods=["POST"]) for route in REQUESTS),
+        Route("/v1/models", list_models),
+        Route("/v1/models/{name:path}", one_model),
+        Route("/health", health),
+        Route("/v1/{rest:path}", nothing_here, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+    ]
     return app
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """Run the gateway as long as the server runs."""
+    async with app.state.gateway.running():
+        yield
+
+
+async def list_models(request: Request) -> Response:
+    """GET /v1/models."""
+    gateway = request.app.state.gateway
+    data = [gateway.describe(model) for model in gateway.models.values()]
+    return JSONResponse({"object": "list", "data": data})
+
+
+async def one_model(request: Request) -> Response:
+    """GET /v1/models/{name}."""
+    gateway, name = request.app.state.gateway, request.path_params["name"]
+    model = gateway.models.get(name)
+    return JSONResponse(gateway.describe(model)) if model else error_response(unknown_model(name, gateway.models))
+
+
+async def health(request: Request) -> Response:
+    """GET /health: 200 while any model can answer, else 503. Open to all, so it names nothing."""
+    states = [model.upstream.state for model in request.app.state.gateway.models.values()]
+    ready = states.count("ready")
+    word = "ok" if ready == len(states) else "degraded" if ready else "starting" if "starting" in states else "down"
+    body = {"status": word, "models": len(states), "ready": ready}
+    return JSONResponse(body, status_code=200 if ready or not states else 503)
+
+
+async def nothing_here(request: Request) -> Response:
+    """Any other path under /v1."""
+    return error_response(ApiError(404, f"there is no {request.method} {request.url.path} here", code="not_found"))
+
+
+async def on_error(_: Request, error: Exception) -> Response:
+    """What Starlette itself refuses, and our own mistakes."""
+    return error_response(error)

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from luosi.errors import UsageError
+from luosi.serve.accounts import Accounts
 from luosi.serve.gateway import create_app
 from luosi.serve.upstreams import ServedModel
 
@@ -44,6 +45,7 @@ def run(
 
     Raises:
         UsageError: No key for a public address, or the address cannot be bound.
+        InputError: The accounts file cannot be used.
     """
     local = is_loopback(host)
     if not local and not api_key:
@@ -51,6 +53,8 @@ def run(
             f"refusing to listen on {host} without an API key: anyone who reaches it could spend your money",
             hint="set an API key, or listen on 127.0.0.1",
         )
+    if accounts is not None:
+        Accounts(accounts).close()  # a file that cannot be used is told of here, not in the server's log
     listener = bind(host, port)
     with listener:
         app = create_app(models, accounts, api_key=api_key, local_only=local)

@@ -54,47 +54,41 @@ def routes(
     Returns:
         The options, and the names of routes that have no such quality and are not drawn.
     """
-    missing = [row["model"] for row in rows if row[quality] is None]
-    scale = 100 if quality == "accuracy" else 1
+    shown = [row for row in rows if row[quality] is not None]
+    currency = next((row[cost]["currency"] for row in shown if row[cost]), "")
     series: list[dict[str, Any]] = []
-    prices = []
-    currency = next((row[cost]["currency"] for row in rows if row[cost]), "")
-    for number, row in enumerate(row for row in rows if row[quality] is not None):
-        colour = {"color": COLOURS[number % len(COLOURS)]}
-        middle, half = row[quality] * scale, Z95 * (row[f"{quality}_se"] or 0) * scale
-        if row[cost] is None or row[cost]["currency"] != currency:
-            level = {"yAxis": middle, "name": titles["level"].format(name=row["model"])}
-            series.append(
-                {
-                    "type": "line",
-                    "name": row["model"],
-                    "data": [],
-                    "itemStyle": colour,
-                    "markLine": _level(level, colour["color"]),
-                }
-            )
-            continue
-        price = row[cost]["nano"] / NANO
-        prices.append(price)
-        series.append({
-            "type": "scatter", "name": row["model"], "symbolSize": 11, "itemStyle": colour, "data": [[price, middle]],
-        })  # fmt: skip
-        if half:
-            series.append({
-                "type": "custom", "name": row["model"], ":renderItem": BAR, "itemStyle": colour, "silent": True,
-                "encode": {"x": 0, "y": [1, 2]}, "data": [[price, middle - half, middle + half]],
-            })  # fmt: skip
+    for number, row in enumerate(shown):
+        price = row[cost]["nano"] / NANO if row[cost] and row[cost]["currency"] == currency else None
+        series += _route(row, quality, price, COLOURS[number % len(COLOURS)], titles["level"])
+    prices = [one["data"][0][0] for one in series if one["type"] == "scatter"]
     wide = len(prices) > 1 and min(prices) > 0 and max(prices) / min(prices) > 20
     spread = {"type": "log"} if wide else {"min": 0}
+    title = titles[quality] + (" (%)" if quality == "accuracy" else "")
     options = {
         "animation": False, "grid": {"left": 62, "right": 24, "top": 56, "bottom": 46},
         "tooltip": {"trigger": "item", "renderMode": "richText"},
         "legend": {"type": "scroll", "top": 0, "textStyle": {"color": INK}, "icon": "circle"},
         "xAxis": _axis(f"{titles[cost]} ({currency})" if currency else titles[cost], nameGap=30, **spread),
-        "yAxis": _axis(titles[quality] + (" (%)" if scale == 100 else ""), nameGap=42, scale=True, inverse=quality == "bpb"),
+        "yAxis": _axis(title, nameGap=42, scale=True, inverse=quality == "bpb"),
         "series": series,
     }  # fmt: skip
-    return options, missing
+    return options, [row["model"] for row in rows if row[quality] is None]
+
+
+def _route(row: Mapping[str, Any], quality: str, price: float | None, colour: str, level: str) -> list[dict[str, Any]]:
+    """A point and its bar, or a level line where the cost is not known."""
+    scale = 100 if quality == "accuracy" else 1
+    middle, half = row[quality] * scale, Z95 * (row[f"{quality}_se"] or 0) * scale
+    style = {"name": row["model"], "itemStyle": {"color": colour}}
+    if price is None:
+        mark = {"yAxis": middle, "name": level.format(name=row["model"])}
+        return [{**style, "type": "line", "data": [], "markLine": _level(mark, colour)}]
+    point = {**style, "type": "scatter", "symbolSize": 11, "data": [[price, middle]]}
+    bar = {
+        **style, "type": "custom", ":renderItem": BAR, "silent": True, "encode": {"x": 0, "y": [1, 2]},
+        "data": [[price, middle - half, middle + half]],
+    }  # fmt: skip
+    return [point, bar] if half else [point]
 
 
 def _level(level: dict[str, Any], colour: str) -> dict[str, Any]:

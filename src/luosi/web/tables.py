@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from luosi.web.figures import NONE
 
@@ -29,12 +29,8 @@ def _row(heads: Sequence[str], cells: Sequence[str]) -> Markup:
 
 
 def two_lines(main: str, small: str) -> Markup:
-    """A figure with something smaller below it."""
-    return (
-        Markup("<span>{}</span><small>{}</small>").format(main, small)
-        if small
-        else Markup("<span>{}</span>").format(main)
-    )
+    """A figure with something smaller below it, if there is."""
+    return Markup("<span>{}</span><small>{}</small>").format(main, small) if small else escape(main)
 
 
 def badge(state: str, word: str) -> Markup:

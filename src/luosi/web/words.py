@@ -105,7 +105,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "error": ("Error of the plan", "计划误差"),
     "total": ("Total", "合计"),
     "killed_attempts": ("{count}, {killed} killed", "{count} 次，其中 {killed} 次被中断"),
-    "disturbed": ("other programs were busy meanwhile", "期间有其他程序占用"),
+    "disturbed": ("host was busy", "期间主机繁忙"),
     "bill_hint": (
         "Killed and failed attempts cost too and are counted. Planned is the median with its 80 % interval.",
         "被中断和失败的尝试也花了钱，一并计入。计划为中位数与 80% 区间。",

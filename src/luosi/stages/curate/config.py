@@ -12,7 +12,7 @@ from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, StageConfig
 class Source(BaseModel):
     """One source of text. The text enters the key by `sha256`; where the files lie does not."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     """What documents of this source are called after; the first source is the one the model is for."""

@@ -28,6 +28,8 @@ def serve(stdin: BinaryIO) -> None:
     left = request["prefix"]
     while left:
         block = stdin.read(min(left, BLOCK_BYTES))
+        if not block:
+            return  # whoever asked is gone
         compressor.compress(block)
         left -= len(block)
     texts = [stdin.read(length) for length in request["texts"]]

@@ -9,6 +9,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import IO
 
 from luosi.artifacts import Corpus, Document, Question
 from luosi.errors import StageError
@@ -65,28 +67,38 @@ def added_bytes(prefix: bytes, texts: Sequence[bytes], advance: Advance) -> Iter
     Raises:
         StageError: The compressor's process failed; on systems without fork (Windows) it always does.
     """
+    command = [sys.executable, "-m", "luosi.stages.evaluate.compressor"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdin and process.stdout and process.stderr
+    try:
+        _send(process.stdin, prefix, texts, advance)
+        for _ in texts:
+            yield int(process.stdout.readline())
+    except (OSError, ValueError) as error:
+        process.kill()
+        raise StageError(
+            f"the xz baseline's process failed: {process.stderr.read().decode(errors='replace')[-500:].strip()}",
+            hint="it needs a system with fork (Linux, macOS); leave its step and its route out of the recipe elsewhere",
+        ) from error
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            with suppress(OSError):
+                pipe.close()
+
+
+def _send(stdin: IO[bytes], prefix: bytes, texts: Sequence[bytes], advance: Advance) -> None:
+    """Hand the compressor its request; it takes the prefix as fast as it compresses it, which is the progress."""
     dictionary = min(DICTIONARY_BYTES, len(prefix) + max(map(len, texts)) + 4096)
     request = {"dictionary": dictionary, "prefix": len(prefix), "texts": [len(text) for text in texts]}
-    command = [sys.executable, "-m", "luosi.stages.evaluate.compressor"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdin and process.stdout and process.stderr
-        try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            for start in range(0, len(prefix), BLOCK_BYTES):
-                process.stdin.write(prefix[start : start + BLOCK_BYTES])
-                advance(len(prefix[start : start + BLOCK_BYTES]))
-            process.stdin.write(b"".join(texts))
-            process.stdin.close()
-            for _ in texts:
-                yield int(process.stdout.readline())
-        except (OSError, ValueError) as error:
-            process.kill()
-            raise StageError(
-                f"the xz baseline's process failed: {process.stderr.read().decode(errors='replace')[-500:].strip()}",
-                hint="it needs a system with fork (Linux, macOS); leave its step and its route out of the recipe elsewhere",
-            ) from error
-        finally:
-            process.kill()
+    stdin.write(json.dumps(request).encode() + b"\n")
+    for start in range(0, len(prefix), BLOCK_BYTES):
+        stdin.write(prefix[start : start + BLOCK_BYTES])
+        stdin.flush()
+        advance(len(prefix[start : start + BLOCK_BYTES]))
+    stdin.write(b"".join(texts))
+    stdin.close()
 
 
 def _name(document: Document) -> str:

@@ -110,9 +110,10 @@ def same_continuations(engine: Engine, model: Transformer, given: Prompts, token
     Raises:
         ParityError: Any other difference; shows where.
     """
-    ours = greedy(model, given.ids, tokens)
     with ThreadPoolExecutor(PARALLEL) as pool:
-        theirs = list(pool.map(lambda prompt: continued(engine, prompt, tokens), given.ids))
+        answers = pool.map(lambda prompt: continued(engine, prompt, tokens), given.ids)
+        ours = greedy(model, given.ids, tokens)  # meanwhile
+        theirs = list(answers)
     near_ties = 0
     for text, mine, gaps, other in zip(given.texts, ours.tokens, ours.gaps, theirs, strict=True):
         differing = next((place for place in range(tokens) if mine[place] != other[place]), None)

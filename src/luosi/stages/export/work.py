@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import torch
 
 from luosi.artifacts import Facts, ModelArtifact
 from luosi.artifacts.base import write_json
@@ -32,7 +36,8 @@ def export(config: Config, model: ModelArtifact, context: Context) -> Facts:
     ours = load_model(hf)  # from what ships, not from what was given
     write_gguf(gguf, shape=shape, state=ours.state_dict(), tokenizer_folder=hf, precision="F32", name=config.name)
     context.progress(1, 4, "steps")
-    figures = _prove(config, ours, hf, gguf, context)
+    with _torch_threads(_half(context.machine.cores)):
+        figures = _prove(config, ours, hf, gguf, context)
     context.spend(Cost(flop=proof_flop(config, Facts(shape=shape))))
     del ours
     context.progress(3, 4, "steps")
@@ -62,6 +67,22 @@ def _write_folders(model: ModelArtifact, out: Path) -> None:
         shutil.copytree(model.path / "adapter", out / "adapter", dirs_exist_ok=True)
 
 
+def _half(cores: int) -> int:
+    """Threads of the engine and of torch while both work at once: more than there are cores would wait for each other at every
+    layer, which on two cores was measured to take eight times as long."""
+    return max(1, cores // 2)
+
+
+@contextmanager
+def _torch_threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _prove(config: Config, ours: Transformer, hf: Path, gguf: Path, context: Context) -> parity.Figures:
     room = max(2, ours.shape.context - config.parity_tokens)
     given = parity.prompts(hf, config.parity_prompts, longest=min(64, room))
@@ -72,7 +93,7 @@ def _prove(config: Config, ours: Transformer, hf: Path, gguf: Path, context: Con
     context.progress(2, 4, "steps")
     longest = max(map(len, given.ids)) + config.parity_tokens
     parallel = min(parity.PARALLEL, config.parity_prompts)
-    # One thread: on a busy machine two wait for each other at every layer and take eight times as long, on an idle one gain little.
-    with Engine(gguf, threads=1, context=longest + 8, parallel=parallel, exact=True) as engine:
+    threads = _half(context.machine.cores)
+    with Engine(gguf, threads=threads, context=longest + 8, parallel=parallel, exact=True) as engine:
         parity.same_ids_in_engine(engine, hf)
         return figures | parity.same_continuations(engine, ours, given, config.parity_tokens)

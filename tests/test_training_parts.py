@@ -1,0 +1,143 @@
+"""Schedule, loss, optimizers and checkpoints, each against a reference or on a real disk."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from luosi.training.checkpoints import Checkpoint, Checkpoints
+from luosi.training.loss import cross_entropy_sum
+from luosi.training.optimizers import Optimizers, adamw, muon_and_adamw
+from luosi.training.schedules import wsd
+from tests.training_kit import small_model
+
+
+def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
+    rates = [wsd(step, 100, warmup_fraction=0.1, decay_fraction=0.2) for step in range(101)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9:81] == [1.0] * 72
+    assert rates[90] == pytest.approx(0.5)
+    assert rates[100] == 0.0
+    assert [wsd(step, 3, warmup_fraction=0.0, decay_fraction=0.0) for step in range(3)] == [1.0] * 3
+
+
+@pytest.mark.parametrize("tokens", [1, 127, 128, 700])
+def test_the_chunked_loss_is_torchs_with_the_same_gradients(tokens: int) -> None:
+    generator = torch.Generator().manual_seed(tokens)
+    hidden = torch.randn(tokens, 16, generator=generator, requires_grad=True)
+    head = torch.randn(20_000, 16, generator=generator, requires_grad=True)
+    targets = torch.randint(0, 20_000, (tokens,), generator=generator)
+    loss = cross_entropy_sum(hidden, head, targets, "fp32")
+    reference = torch.nn.functional.cross_entropy(hidden @ head.T, targets, reduction="sum")
+    expected = torch.autograd.grad(reference, (hidden, head))
+    torch.testing.assert_close(loss, reference)
+    torch.testing.assert_close(torch.autograd.grad(loss * 2, (hidden, head)), tuple(2 * g for g in expected))
+
+
+def test_a_frozen_head_costs_no_gradient_and_bf16_stays_close() -> None:
+    hidden = torch.randn(300, 32, requires_grad=True)
+    head, targets = torch.randn(512, 32) * 0.2, torch.randint(0, 512, (300,))
+    exact = cross_entropy_sum(hidden, head, targets, "fp32")
+    rounded = cross_entropy_sum(hidden, head, targets, "bf16")
+    torch.testing.assert_close(rounded, exact, rtol=5e-3, atol=0)
+    (gradient,) = torch.autograd.grad(rounded, hidden)
+    assert gradient.isfinite().all() and head.grad is None
+
+
+def take_steps(optimizers: Optimizers, count: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        for parameter in optimizers.parameters.values():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizers.step(0.5)
+
+
+def test_an_optimizers_state_goes_through_a_checkpoint_bit_for_bit(tmp_path: Path) -> None:
+    model, optimizers = small_model()
+    take_steps(optimizers, 3, seed=1)
+    state = optimizers.state()
+    assert any(name.startswith("momentum_buffer/model.layers.") for name in state)
+    assert "exp_avg/model.embed_tokens.weight" in state
+    Checkpoints(tmp_path).save(Checkpoint(3, state | {f"parameter/{n}": p for n, p in model.named_parameters()}, {}))
+    saved = Checkpoints(tmp_path).newest()
+    assert saved is not None
+    take_steps(optimizers, 2, seed=2)
+    other, restored = small_model()
+    with torch.no_grad():
+        for name, parameter in other.named_parameters():
+            parameter.copy_(saved.tensors.pop(f"parameter/{name}"))
+    restored.load(saved.tensors)
+    take_steps(restored, 2, seed=2)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, other.get_parameter(name)), name
+
+
+def test_muon_gets_the_layers_matrices_and_nothing_else() -> None:
+    model, optimizers = small_model()
+    take_steps(optimizers, 1, seed=0)
+    by_muon = {name.split("/")[1] for name in optimizers.state() if name.startswith("momentum_buffer/")}
+    assert by_muon == {n for n, p in model.named_parameters() if ".layers." in n and p.ndim == 2}
+
+
+def test_only_matrices_decay() -> None:
+    for make in (
+        lambda m: adamw(m, learning_rate=0.1, weight_decay=0.5),
+        lambda m: muon_and_adamw(m, matrix_lr=0.1, vector_lr=0.1, weight_decay=0.5),
+    ):
+        model, _ = small_model()
+        optimizers = make(model)
+        matrix, vector = model.model.layers[0].mlp.up_proj.weight, model.model.norm.weight
+        before = matrix.norm().item()
+        for parameter in optimizers.parameters.values():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizers.step(1.0)
+        assert matrix.norm().item() == pytest.approx(before * 0.95, rel=1e-5)
+        assert torch.equal(vector, torch.ones_like(vector))
+
+
+def checkpoint(step: int) -> Checkpoint:
+    return Checkpoint(
+        step, {"a": torch.full((5,), float(step)), "count": torch.tensor(step)}, {"threads": 2, "why": "é"}
+    )
+
+
+def test_checkpoints_come_back_and_only_two_stay(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "new")
+    assert checkpoints.newest() is None
+    for step in (9, 10, 200):
+        checkpoints.save(checkpoint(step))
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "step-000000010.safetensors",
+        "step-000000200.safetensors",
+    ]
+    newest = checkpoints.newest()
+    assert newest is not None and newest.step == 200 and newest.notes == {"threads": 2, "why": "é"}
+    assert torch.equal(newest.tensors["a"], torch.full((5,), 200.0)) and newest.tensors["count"].shape == ()
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"\xff" * 100])
+def test_a_damaged_or_foreign_checkpoint_is_passed_over(tmp_path: Path, content: bytes) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(checkpoint(1))
+    (tmp_path / "step-000000002.safetensors").write_bytes(content)
+    save_file({"x": torch.zeros(1)}, tmp_path / "step-000000003.safetensors")
+    (tmp_path / "unfinished.tmp").write_bytes(b"half")
+    newest = checkpoints.newest()
+    assert newest is not None and newest.step == 1
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(checkpoint(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="checkpoint of step 2 could not be written"):
+            checkpoints.save(Checkpoint(2, {"big": torch.zeros(100_000)}, {}))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000001.safetensors"]
