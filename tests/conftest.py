@@ -48,3 +48,14 @@ def recipe(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(RECIPE)
     return path
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace in which recipes/small.toml ran through: every stage, on real text, with real engines."""
+    from luosi import Workspace
+    from luosi.api import shipped_recipe
+
+    workspace = Workspace(tmp_path_factory.mktemp("small") / "work")
+    workspace.run(shipped_recipe("small"))
+    return workspace

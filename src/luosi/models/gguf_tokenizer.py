@@ -1,8 +1,11 @@
 """Tokenizers between Hugging Face's `tokenizer.json` and GGUF's `tokenizer.ggml.*` fields.
 
-GGUF keeps the vocabulary and the merges, but of the rule that splits text into words only a name, which llama.cpp knows. Four such
+GGUF keeps the vocabulary and the merges, but of the rule that splits text into words only a name, which llama.cpp knows. Five such
 rules are recognised here, those whose ids were compared with the engine's over all of Unicode; with any other the model would load
 and read every text wrongly, so it is refused. Byte-level BPE only; knows no weights.
+
+One difference remains: llama.cpp's tables end with Unicode 15, those of `tokenizers` with 16 and 17, so the letters and digits of
+`NEWER_THAN_ENGINE` (rare scripts, 2024 and later) are parts of words here and signs there.
 """
 
 from __future__ import annotations
@@ -53,6 +56,18 @@ WORD_RULES: dict[str, WordRule] = {
     "gpt-2": WordRule(_BYTES, False),
 }
 """llama.cpp's name (`tokenizer.ggml.pre`) -> the same rule in `tokenizer.json`."""
+
+
+NEWER_THAN_ENGINE = tuple(
+    range(first, last + 1)
+    for first, last in (
+        (0x1C89, 0x1C8A), (0xA7CB, 0xA7CD), (0xA7DA, 0xA7DC), (0x105C0, 0x105F3), (0x10D40, 0x10D65), (0x10D6F, 0x10D85),
+        (0x10EC2, 0x10EC4), (0x11380, 0x113B7), (0x113D1, 0x113D3), (0x116D0, 0x116E3), (0x11BC0, 0x11BE0), (0x11BF0, 0x11BF9),
+        (0x11DE0, 0x11DE9), (0x13460, 0x143FA), (0x16100, 0x16139), (0x16D40, 0x16D79), (0x16FF4, 0x16FF6), (0x18CFF, 0x18CFF),
+        (0x1CCF0, 0x1CCF9), (0x1E5D0, 0x1E5FA),
+    )
+)  # fmt: skip
+"""Code points that `tokenizers` 0.23 takes for letters or digits and llama.cpp (October 2026) does not; found by comparing all."""
 
 
 class GGUFTokenizer(NamedTuple):

@@ -1,10 +1,14 @@
 """Texts that tell tokenizers apart, and prompts to continue: written for this purpose, or drawn from all of Unicode by a seed. Knows no
-tokenizer.
+tokenizer, only which letters the engine's tables lack.
 """
 
 from __future__ import annotations
 
 import random
+
+from luosi.models.gguf_tokenizer import NEWER_THAN_ENGINE
+
+LEFT_OUT = (range(0xD800, 0xE000), *NEWER_THAN_ENGINE)
 
 PROMPTS = (
     "The capital of France is",
@@ -46,13 +50,14 @@ HARD_TEXTS = (
 
 
 def random_texts(count: int, seed: int) -> list[str]:
-    """`count` texts of up to 24 code points from all of Unicode (no surrogates), half of them mixed with plain letters and spaces."""
+    """`count` texts of up to 24 code points from all of Unicode, half of them mixed with plain letters and spaces; left out are
+    surrogates, which are no text, and the few newest letters that the engine does not know (`NEWER_THAN_ENGINE`)."""
     source = random.Random(seed)
     texts = []
     for number in range(count):
         top = (0x250, 0x3000, 0x10000, 0x110000)[number % 4]
         points = [source.randrange(top) for _ in range(source.randint(1, 24))]
-        characters = [chr(point) for point in points if not 0xD800 <= point < 0xE000]
+        characters = [chr(point) for point in points if not any(point in left_out for left_out in LEFT_OUT)]
         if number % 2:
             characters = [source.choice((character, "a", " ", "1")) for character in characters]
         texts.append("".join(characters))
