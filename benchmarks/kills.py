@@ -16,9 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from tests.killing import published, run_with_kills
+
 from luosi import Workspace
 from luosi.api import shipped_recipe
-from tests.killing import published, run_with_kills
 
 ROUND = 8
 

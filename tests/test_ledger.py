@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from luosi.cost import Cost, Estimate, Interval, Machine, Money, Price, Rates
 from luosi.errors import UsageError
-from luosi.ledger.attempts import AttemptLog, read_attempts
+from luosi.ledger.attempts import read_attempts
 from luosi.ledger.meter import LedgerMeter, Usage
 from luosi.ledger.report import bill
 from luosi.pipeline.runner import Planned

@@ -45,7 +45,7 @@ def test_order_of_fields_does_not_matter(fields: dict[str, object], random: obje
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, {1, 2}, print, {1: "a"}, object(), b"bytes"])
 def test_values_without_one_form_are_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="config.deep"):
+    with pytest.raises(TypeError, match=r"config\.deep"):
         canonical({"deep": [value]})
 
 

@@ -6,6 +6,7 @@ import lzma
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,15 @@ def naive_bits(model: Transformer, before: list[int], tokens: list[int]) -> floa
 
 def nothing(_: float) -> None:
     pass
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Matrices this small only wait for a second thread, at length where the machine is busy."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -145,7 +155,7 @@ def test_long_documents_score_each_window_after_its_context(journal: Journal) ->
 
 def test_bits_do_not_depend_on_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lm = language_model(context=1000)
-    documents = [Document(id=str(n), source="s", text=text(20 * n + 1, n)) for n in range(12)]
+    documents = [Document(id=str(n), source="s", text=text(25 * n + 1, n)) for n in range(8)]
     found = []
     for tokens, logits in ((1, 1), (300, 7 * 320), (4096, 1 << 25)):
         monkeypatch.setattr(likelihood, "BATCH_TOKENS", tokens)

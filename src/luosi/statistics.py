@@ -66,8 +66,8 @@ def bits_difference(route: Sequence[DocumentScore], reference: Sequence[Document
 def accuracy_difference(route: Sequence[QuestionScore], reference: Sequence[QuestionScore]) -> Difference | None:
     """Accuracy of `route` minus that of `reference` on the same questions in the same order; positive is better.
 
-    None for a single cluster. Where all clusters differ equally the error is that of one discordant pair more (Agresti and Min, 2005): sixty equal answers
-    do not prove two models equal.
+    None for a single cluster. Where all clusters differ equally the error is that of one discordant pair more (Agresti and
+    Min, 2005): sixty equal answers do not prove two models equal.
     """
     marks = [a.correct - b.correct for a, b in zip(route, reference, strict=True)]
     sums, counts = _by_cluster(route, marks)

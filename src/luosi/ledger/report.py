@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 from luosi.cost import Cost, Estimate, Interval, Money, Rates
 from luosi.ledger.attempts import Try
 
-
 LOADED_SHARE = 0.1
 """A try was disturbed if other programs kept more than this share of the machine busy meanwhile."""
 

@@ -115,8 +115,9 @@ def choice_bits(
 ) -> list[list[float]]:
     """For each question the bits of each choice after the prompt, and then of each choice alone: 2 k numbers.
 
-    Prompt and choice are encoded apart, so that no token spans the boundary and the bytes scored are the same for every model. The
-    prompt is computed once and its keys and values are shared by the choices; what does not fit the context is cut from its left.
+    Prompt and choice are encoded apart, so that no token spans the boundary and the bytes scored are the same for every
+    model. The prompt is computed once and its keys and values are shared by the choices; what does not fit the context is
+    cut from its left.
     """
     for question in questions:
         name = f"question {question.id}"
@@ -126,7 +127,8 @@ def choice_bits(
             room = lm.context - 1 - max(map(len, choices))
             before = lm.encode(prompt)[0]
             before = [lm.start, *before[max(0, len(before) - room) :]]
-            journal.add(name, _continuation_bits(lm, before, choices) + _continuation_bits(lm, [lm.start], choices))
+            alone = _window_bits(lm, choices, [Window(0, 0, 0, len(ids)) for ids in choices])
+            journal.add(name, _continuation_bits(lm, before, choices) + alone)
         advance(1)
     return [journal.done[f"question {question.id}"] for question in questions]
 

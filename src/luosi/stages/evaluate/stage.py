@@ -18,7 +18,7 @@ _QUESTION_BYTES = 600 + 2 * 4 * 300  # a prompt, and four choices twice: after i
 _SEQUENCE = 700
 _UTILISATION = 0.45  # of a large product's FLOP/s: attention and element-wise work take the rest
 _XZ_BYTES_PER_S = 2.0e6
-_XZ_TEXT_S = 0.01
+_XZ_TEXT_S = 0.03
 
 
 class EvaluateStage(Stage[EvaluateConfig, StageRuntime]):

@@ -2,7 +2,7 @@
 
 The first window scores the document's first 4,096 bytes; each further one scores the next 3,072 and is given the 1,024 bytes
 before them as context. A token belongs to the window in which its first byte lies, whatever the tokenizer. Only where a window
-has more tokens than the model's context does the model's limit rule: spans are then halved and context cut from the left.
+has more tokens than the model's context does the model's limit rule: it is then read in steps of half that context.
 Knows no model.
 """
 
@@ -47,7 +47,7 @@ def plan_windows(document: int, first_bytes: Sequence[int], context_tokens: int)
         end = bisect_left(first_bytes, edge)
         context = bisect_left(first_bytes, edge - WINDOW_BYTES)
         while scored < end:
-            piece = min(end, scored + max(1, context_tokens // 2)) if end - context > context_tokens else end
+            piece = min(end, max(context + context_tokens, scored + max(1, context_tokens // 2)))
             windows.append(Window(document, max(context, piece - context_tokens), scored, piece))
             scored = piece
     return windows

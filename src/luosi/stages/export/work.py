@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import orjson
 import torch
 
 from luosi.artifacts import Facts, ModelArtifact
@@ -22,6 +23,14 @@ from luosi.stages.export import parity
 from luosi.stages.export.config import Config
 from luosi.stages.export.stage import proof_flop
 
+PLAIN_TOKENIZER = '''"""Reads tokenizer.json as it is; only needed where remote code is trusted."""
+
+from transformers import PreTrainedTokenizerFast
+
+
+class PlainTokenizer(PreTrainedTokenizerFast):
+    """See the module."""
+'''
 HF_FILES = ("config.json", "generation_config.json", "model.safetensors", *TOKENIZER_FILES)
 
 
@@ -63,8 +72,20 @@ def _write_folders(model: ModelArtifact, out: Path) -> None:
     for name in (*TOKENIZER_FILES, "config.json", "shape.json"):
         if (model.path / name).is_file():
             shutil.copyfile(model.path / name, out / name)
+    if model.shape().family == "qwen2":
+        _keep_tokenizer_plain(out / "hf")
     if (model.path / "adapter").is_dir():
         shutil.copytree(model.path / "adapter", out / "adapter", dirs_exist_ok=True)
+
+
+def _keep_tokenizer_plain(hf: Path) -> None:
+    """Have `AutoTokenizer` obey tokenizer.json in a Qwen2 folder: transformers 5 else takes its own Qwen2Tokenizer, which composes
+    characters (NFC) as no engine does. A folder that maps its tokenizer itself is left alone, whether its code is trusted or not.
+    """
+    config = orjson.loads((hf / "tokenizer_config.json").read_bytes())
+    config["auto_map"] = {"AutoTokenizer": [None, "tokenization_plain.PlainTokenizer"]}
+    write_json(hf / "tokenizer_config.json", config)
+    (hf / "tokenization_plain.py").write_text(PLAIN_TOKENIZER, encoding="utf-8")
 
 
 def _half(cores: int) -> int:

@@ -1,4 +1,4 @@
-"""What follows from quality alone, as sentences: who beats the unmodified model, who loses and why, and what was too little to tell."""
+"""What follows from quality alone, as sentences: who beats the unmodified model, who loses and why, what is not to be told."""
 
 from __future__ import annotations
 
@@ -76,9 +76,8 @@ def _accuracy(route: Route, score: Scored, reference: Scored) -> Iterator[str]:
     interval = f"95 % interval {difference.low * 100:+.0f} to {difference.high * 100:+.0f}, {asked} questions"
     points = abs(difference.mean) * 100
     if won is not None:
-        yield (
-            f"{route.model} answers {points:.0f} points {'more' if won else 'fewer'} of the exam rightly than {other} ({interval})"
-        )
+        more_or_fewer = "more" if won else "fewer"
+        yield f"{route.model} answers {points:.0f} points {more_or_fewer} of the exam rightly than {other} ({interval})"
         return
     clusters = needed_clusters(difference, LEAST_ACCURACY) - difference.clusters
     more = round(clusters * asked / difference.clusters)

@@ -157,36 +157,46 @@ def money_advice(summary: VerdictSummary, table: Sequence[RouteMoney], rates: Ra
     step = best_route(summary).step
     own = next(line for line in table if line.step == step)
     rent = next((line for line in table if line.route == "rent"), None)
+    take = f"By quality take {own.model}"
     if rent is None or rent.cost_per_1000 is None:
-        yield f"By quality take {own.model}; no rented model's price was given to hold its cost against"
-        return
-    if own.cost_per_1000 is None:
-        yield f"By quality take {own.model}; its cost per answer is not known: no speed was measured, or this machine has no price"
-        return
-    if own.cost_per_1000.currency != rent.cost_per_1000.currency:
-        yield f"{own.model} is priced in {own.cost_per_1000.currency}, {rent.model} in {rent.cost_per_1000.currency}: no break-even"
-        return
-    yield from _rent_or_own(own, rent, own.cost_per_1000, rent.cost_per_1000, rates)
+        yield f"{take}; no rented model's price was given to hold its cost against"
+    elif own.cost_per_1000 is None or own.cost_to_make is None:
+        yield f"{take}; its cost is not known: its speed was not measured here, or this machine has no price"
+    elif own.cost_per_1000.currency != rent.cost_per_1000.currency:
+        yield f"{take}; it is priced in {own.cost_per_1000.currency}, {rent.model} in {rent.cost_per_1000.currency}"
+    else:
+        yield from _rent_or_own(own, rent, own.cost_per_1000, rent.cost_per_1000)
+        yield from _idle(rates, rent.cost_per_1000)
 
 
-def _rent_or_own(own: RouteMoney, rent: RouteMoney, own_price: Money, rent_price: Money, rates: Rates) -> Iterator[str]:
+def _rent_or_own(own: RouteMoney, rent: RouteMoney, own_price: Money, rent_price: Money) -> Iterator[str]:
     prices = f"{own_price} per 1,000 answers against {rent_price}"
     unmeasured = f"the quality of {rent.model} is {rent.note}"
     if own.break_even_answers is None:
-        yield f"Rent {rent.model} at any volume if its quality will do: {own.model} costs more for each answer ({prices}); {unmeasured}"
-        times = own_price.nano / max(1, rent_price.nano)
-        yield f"What would change that: a machine that gives over {times:,.1f} times the answers for its price, or a rented price above {own_price} per 1,000"
+        yield (
+            f"Rent {rent.model} at any volume if its quality will do: {own.model} costs more for each answer "
+            f"({prices}); {unmeasured}"
+        )
+        change = f"a machine that gives {own_price.nano / max(1, rent_price.nano):,.1f} times the answers for its price"
+        yield f"What would change that: {change}, or a rented price above {own_price} per 1,000 answers"
         return
     yield (
         f"Take {own.model} from {own.break_even_answers:,} answers on, rent {rent.model} below ({prices}, and "
         f"{own.cost_to_make} once); {unmeasured}"
     )
-    yield f"What would change that: a volume below {own.break_even_answers:,} answers, or a rented price below {own_price} per 1,000"
-    if rates.machine_hour is not None:
-        day = rates.machine_hour.money.times(24)
-        if day.currency == rent_price.currency:
-            answers = -(-day.nano * ANSWERS // rent_price.nano)
-            yield f"Only busy seconds are counted: a machine kept on costs {day} a day, for which renting gives {answers:,} answers"
+    change = f"a volume below {own.break_even_answers:,} answers"
+    yield f"What would change that: {change}, or a rented price below {own_price} per 1,000 answers"
+
+
+def _idle(rates: Rates, rent_price: Money) -> Iterator[str]:
+    """What a machine that is kept on costs beside."""
+    day = rates.machine_hour.money.times(24) if rates.machine_hour is not None else None
+    if day is not None and day.currency == rent_price.currency and rent_price.nano:
+        answers = -(-day.nano * ANSWERS // rent_price.nano)
+        yield (
+            f"Only the seconds of answering are counted: a machine kept on costs {day} a day, for which renting gives "
+            f"{answers:,} answers"
+        )
 
 
 def _line(

@@ -1,4 +1,4 @@
-"""From scorecards to routes: checks that all were taken on the same documents and questions, and pairs each with the reference."""
+"""From scorecards to routes: checks that all were taken on the same documents and questions; pairs each with the reference."""
 
 from __future__ import annotations
 
