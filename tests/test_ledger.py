@@ -23,6 +23,7 @@ HOUR = Price(money=Money(nano=100_000_000, currency="USD"), unit="machine_hour",
 RATES = Rates(machine_hour=HOUR)
 
 
+# The system counts CPU time in hundredths of a second: limits below leave room for two of them.
 def attempt(folder: Path, key: str = "k1-a", recipe: str = "r", *, fail: bool = False, work_s: float = 0.2) -> None:
     meter = LedgerMeter(lambda key: folder / f"{key}.jsonl", recipe, MACHINE)
     estimate = MACHINE.estimate("slow", seconds=1.0)
@@ -42,7 +43,7 @@ def test_an_attempt_is_measured_and_read_back(tmp_path: Path) -> None:
         attempt(tmp_path, fail=True)
     first, second = read_attempts(tmp_path / "k1-a.jsonl")
     assert (first.reason, second.reason, second.message) == ("published", "failed", "broken")
-    assert first.cost.cpu_s >= 0.2 and first.cost.wall_s >= 0.2 and first.cost.peak_rss_bytes > 2**20
+    assert first.cost.cpu_s >= 0.18 and first.cost.wall_s >= 0.18 and first.cost.peak_rss_bytes > 2**20
     assert first.cost.flop == 5.0 and first.cost.tokens == 7
     assert first.cost.joules > 0 and first.cost.joules_by in ("modelled", "measured")
     assert first.progress[-1].metrics == {"loss": 1.5}
@@ -56,7 +57,7 @@ def test_a_killed_attempt_costs_what_its_last_tick_says_and_torn_lines_are_skipp
     tick = lines[-1].replace(b'"event":"end"', b'"event":"tick"')
     path.write_bytes(start + tick + tick[: len(tick) // 2])
     (killed,) = read_attempts(path)
-    assert killed.reason == "killed" and killed.cost.cpu_s >= 0.2
+    assert killed.reason == "killed" and killed.cost.cpu_s >= 0.18
     attempt(tmp_path)
     assert [one.reason for one in read_attempts(path)] == ["killed", "published"], "a new line follows a torn one"
 
@@ -67,7 +68,7 @@ def test_children_are_counted(tmp_path: Path) -> None:
 
     usage = Usage(MACHINE)
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
-    assert usage.cost().cpu_s >= 0.3
+    assert usage.cost().cpu_s >= 0.28
 
 
 def test_the_bill_adds_up(tmp_path: Path) -> None:

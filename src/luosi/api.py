@@ -9,7 +9,7 @@ A recipe is given as a path, as the name of one that was run here before, or as 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from luosi.ledger.meter import LedgerMeter
 from luosi.ledger.report import LOADED_SHARE, Bill, bill
 from luosi.pipeline.graph import Graph, nearest
 from luosi.pipeline.lineage import Node, ancestors, lineage
-from luosi.pipeline.runner import Observer, Runner
+from luosi.pipeline.runner import Observer, Runner, Silence
 from luosi.pipeline.stage import Stage
 from luosi.pipeline.store import Store
 from luosi.plan.budget import parse_budget
@@ -95,25 +95,6 @@ class Damage(BaseModel):
     stage: str
     step: str
     problems: tuple[str, ...]
-
-
-class Silence:
-    """An observer that tells nobody."""
-
-    def step_started(self, step: str, planned: object) -> None:
-        """Nothing."""
-
-    def step_progress(self, step: str, done: float, total: float, unit: str, metrics: Mapping[str, float]) -> None:
-        """Nothing."""
-
-    def step_said(self, step: str, message: str) -> None:
-        """Nothing."""
-
-    def step_finished(self, step: str, *, built: bool) -> None:
-        """Nothing."""
-
-    def step_waiting(self, step: str) -> None:
-        """Nothing."""
 
 
 def _text(paths: Sequence[str | Path]) -> Text:

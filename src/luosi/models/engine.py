@@ -44,12 +44,13 @@ class Completion:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast one stream is answered, and what that takes: tokens per second, seconds, bytes resident."""
+    """How fast one stream is answered, and what that takes: tokens per second, seconds, bytes resident, threads that computed."""
 
     prompt_tokens_per_s: float
     decode_tokens_per_s: float
     load_s: float
     rss_bytes: int
+    threads: int
 
 
 class Engine:
@@ -91,6 +92,9 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            # llama.cpp's threads meet hundreds of times a token; spinning there, they starve each other on a busy machine (measured:
+            # 15 tokens/s instead of 80), so they sleep unless the user's environment says otherwise.
+            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
         )
         settings = {
             "gguf": str(Path(gguf).resolve()), "alias": alias, "api_key": self.api_key, "parent": os.getpid(),
@@ -224,9 +228,15 @@ def require_engine() -> None:
         raise MissingDependency("xllamacpp", needed_for="running a model", install="pip install 'luosi[engine]'")
 
 
-def measure_speed(gguf: Path, *, vocab_size: int, context: int, threads: int = 0) -> Speed:
+def measure_speed(gguf: Path, *, vocab_size: int, context: int, cores: int) -> Speed:
     """How fast the engine answers one stream with its usual settings: a prompt of 128 tokens, 16 tokens of answer (fewer where the
-    model's `context` is shorter); the best of five runs, fewer where they take longer than 5 s together."""
+    model's `context` is shorter); the best of five runs, fewer where they take longer than 5 s together.
+
+    All `cores` compute, less those that other processes keep busy now: threads that wait for one without a core would say nothing
+    about the model.
+    """
+    busy = psutil.cpu_percent(interval=0.3) / 100
+    threads = max(1, round(cores * (1 - busy)))
     prompt_tokens, answer_tokens = min(128, context // 2), min(16, context // 4)
     runs: list[Completion] = []
     with Engine(gguf, threads=threads, context=min(context, 256), parallel=1) as engine:
@@ -239,4 +249,5 @@ def measure_speed(gguf: Path, *, vocab_size: int, context: int, threads: int = 0
             decode_tokens_per_s=max(answer_tokens - 1, 1) / max(min(run.decode_s for run in runs), 1e-6),
             load_s=engine.load_s,
             rss_bytes=engine.rss_bytes,
+            threads=threads,
         )

@@ -159,13 +159,7 @@ def _shape(reader: _Reader) -> ModelShape:
         # files keep 32 bits: the shortest decimal number that rounds to the same bits is what was meant (1e-05, not 9.9999997e-06)
         return float(str(np.float32(_needed(reader, f"{family}.{key}", float))))
 
-    for key in _REFUSED:
-        if _field(reader, f"{family}.{key}"):
-            raise InputError(f"its field {family}.{key} is {_field(reader, f'{family}.{key}')!r}, expected none")
-    if _field(reader, f"{family}.rope.scaling.type", "none") != "none":
-        raise InputError(
-            f"its rope scaling is {_field(reader, f'{family}.rope.scaling.type')!r}, expected Llama 3's or none"
-        )
+    _refuse_features(reader, family)
     width, heads = whole("embedding_length"), whole("attention.head_count")
     head_dim = _field(reader, f"{family}.attention.key_length", width // max(heads, 1))
     for key in ("attention.value_length", "rope.dimension_count"):
@@ -193,6 +187,17 @@ def _shape(reader: _Reader) -> ModelShape:
     except ValueError as error:
         raise InputError(f"its sizes describe no model: {error}") from error
     return _with_scaling(shape, _dequantise(stored[ROPE_FREQS])) if ROPE_FREQS in stored else shape
+
+
+def _refuse_features(reader: _Reader, family: str) -> None:
+    """Fields that change what is computed in ways we do not compute."""
+    for key in _REFUSED:
+        if _field(reader, f"{family}.{key}"):
+            raise InputError(f"its field {family}.{key} is {_field(reader, f'{family}.{key}')!r}, expected none")
+    if _field(reader, f"{family}.rope.scaling.type", "none") != "none":
+        raise InputError(
+            f"its rope scaling is {_field(reader, f'{family}.rope.scaling.type')!r}, expected Llama 3's or none"
+        )
 
 
 def _with_scaling(shape: ModelShape, divisors: NDArray[np.float32]) -> ModelShape:

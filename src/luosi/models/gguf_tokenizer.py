@@ -165,24 +165,7 @@ def build_tokenizer(said: GGUFTokenizer) -> Tokenizer:
     vocabulary = {text: number for number, text in used}
     if len(vocabulary) != len(used):
         raise InputError(f"its vocabulary of {len(used)} tokens holds only {len(vocabulary)} different ones")
-    special = (CONTROL, UNKNOWN)
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    content = {
-        "version": "1.0",
-        "added_tokens": [
-            {"id": number, "content": text, "special": said.types[number] in special, **flags}
-            for number, text in used
-            if said.types[number] in (*special, USER_DEFINED)
-        ],
-        "pre_tokenizer": rule.pre_tokenizer,
-        "decoder": _BYTES,
-        "model": {
-            "type": "BPE",
-            "vocab": vocabulary,
-            "merges": [merge.split(" ") for merge in said.merges],
-            "ignore_merges": rule.ignore_merges,
-        },
-    }
+    content = _tokenizer_json(said, rule, used)
     try:
         tokenizer = Tokenizer.from_str(json.dumps(content, ensure_ascii=False))
     except Exception as error:  # the Rust binding raises plain Exception
@@ -193,3 +176,25 @@ def build_tokenizer(said: GGUFTokenizer) -> Tokenizer:
             single=f"{bos} $A", pair=f"{bos} $A {bos} $B", special_tokens=[(bos, said.bos)]
         )
     return tokenizer
+
+
+def _tokenizer_json(said: GGUFTokenizer, rule: WordRule, used: list[tuple[int, str]]) -> dict[str, Any]:
+    """The parsed `tokenizer.json` of the (id, text) pairs that are used."""
+    special = (CONTROL, UNKNOWN)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    return {
+        "version": "1.0",
+        "added_tokens": [
+            {"id": number, "content": text, "special": said.types[number] in special, **flags}
+            for number, text in used
+            if said.types[number] in (*special, USER_DEFINED)
+        ],
+        "pre_tokenizer": rule.pre_tokenizer,
+        "decoder": _BYTES,
+        "model": {
+            "type": "BPE",
+            "vocab": {text: number for number, text in used},
+            "merges": [merge.split(" ") for merge in said.merges],
+            "ignore_merges": rule.ignore_merges,
+        },
+    }

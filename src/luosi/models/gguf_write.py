@@ -49,13 +49,7 @@ def write_gguf(
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     _add_shape(writer, shape)
     _add_tokenizer(writer, tokenizer_folder, shape.vocab_size)
-    for tensor in tensors(shape):
-        kind = stored_type(tensor, precision)
-        weights, size = BLOCKS[kind]
-        numbers = int(np.prod(tensor.sizes))
-        writer.add_tensor_info(
-            tensor.gguf, tensor.sizes, np.dtype(np.float32), numbers // weights * size, gguf.GGMLQuantizationType[kind]
-        )
+    _announce(writer, shape, precision)
     divisors = _rope_divisors(shape)
     if divisors is not None:
         writer.add_tensor_info(ROPE_FREQS, divisors.shape, divisors.dtype, divisors.nbytes)
@@ -67,6 +61,17 @@ def write_gguf(
     if divisors is not None:
         writer.write_tensor_data(divisors)
     writer.close()
+
+
+def _announce(writer: gguf.GGUFWriter, shape: ModelShape, precision: Precision) -> None:
+    """Name, sizes and type of every tensor, which stand in the file before the first of them."""
+    for tensor in tensors(shape):
+        kind = stored_type(tensor, precision)
+        weights, size = BLOCKS[kind]
+        numbers = int(np.prod(tensor.sizes))
+        writer.add_tensor_info(
+            tensor.gguf, tensor.sizes, np.dtype(np.float32), numbers // weights * size, gguf.GGMLQuantizationType[kind]
+        )
 
 
 def _add_shape(writer: gguf.GGUFWriter, shape: ModelShape) -> None:

@@ -7,7 +7,6 @@ attempt, and an observer, which tells people.
 from __future__ import annotations
 
 import hashlib
-import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -67,6 +66,25 @@ class Observer(Protocol):
 
     def step_waiting(self, step: str) -> None:
         """Another process is building it."""
+
+
+class Silence:
+    """An observer that tells nobody."""
+
+    def step_started(self, step: str, planned: object) -> None:
+        """Nothing."""
+
+    def step_progress(self, step: str, done: float, total: float, unit: str, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def step_said(self, step: str, message: str) -> None:
+        """Nothing."""
+
+    def step_finished(self, step: str, *, built: bool) -> None:
+        """Nothing."""
+
+    def step_waiting(self, step: str) -> None:
+        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +240,7 @@ class Runner:
 
 def source_digest(stage: Stage[Any, Any]) -> str:
     """Digest of the stage's own source files: a change under an equal version is worth a warning."""
-    path = Path(inspect.getfile(type(stage)))
+    path = Path(type(stage).run.__code__.co_filename)
     files = sorted(path.parent.glob("*.py")) if (path.parent / "__init__.py").exists() else [path]
     digest = hashlib.sha256()
     for file in files:

@@ -41,7 +41,7 @@ def compress(config: Config, bundle: Bundle, context: Context) -> Facts:
     context.progress(2, 3, "steps")
     shape = model.shape
     del model
-    speed = measure_speed(gguf, vocab_size=shape.vocab_size, context=shape.context, threads=context.machine.cores)
+    speed = measure_speed(gguf, vocab_size=shape.vocab_size, context=shape.context, cores=context.machine.cores)
     context.progress(3, 3, "steps")
     return Facts(
         shape=shape,
@@ -51,5 +51,5 @@ def compress(config: Config, bundle: Bundle, context: Context) -> Facts:
         decode_tokens_per_s=speed.decode_tokens_per_s,
         load_s=speed.load_s,
         rss_bytes=speed.rss_bytes,
-        figures={"bits_per_weight": 8 * gguf.stat().st_size / shape.parameters},
+        figures={"bits_per_weight": 8 * gguf.stat().st_size / shape.parameters, "engine_threads": speed.threads},
     )

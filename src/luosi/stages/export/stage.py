@@ -13,7 +13,7 @@ from luosi.pipeline.stage import Context, Inputs, Role, Stage, StageRuntime
 from luosi.stages.export.config import Config as ExportConfig
 
 _PROOF_SEQUENCES, _PROOF_LENGTH = 4, 128
-_SPEED_TOKENS = 2 * (512 + 64)
+_SPEED_TOKENS = 5 * (128 + 16)
 
 
 class ExportStage(Stage[ExportConfig, StageRuntime]):
@@ -33,15 +33,15 @@ class ExportStage(Stage[ExportConfig, StageRuntime]):
         return Facts(shape=shape, precision="F32", file_bytes=file_bytes(shape, "F32"))
 
     def estimate(self, config: ExportConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
-        """Two packages and two engines to start (10 s), three passes over the file at 300 MB/s, the proof's FLOPs at a fifth of the
-        machine's, and the weights read from memory at 10 GB/s for every token decoded."""
+        """Two packages and two engines to start (8 s), three passes over the file at 300 MB/s, the proof's FLOPs at two fifths of the
+        machine's, and the weights read from memory at 10 GB/s for every step of decoding."""
         shape = inputs["model"][0].shape
         if shape is None:
             return machine.estimate(self.name, seconds=60)
         size = weight_bytes(shape, "F32")
         flop = proof_flop(config, inputs["model"][0])
-        steps = config.parity_tokens * 2 + 128
-        seconds = 10 + 3 * size / 300e6 + flop / (machine.fp32_flops / 5) + steps * size / 10e9
+        steps = config.parity_tokens * 2 + 80
+        seconds = 8 + 3 * size / 300e6 + flop / (0.4 * machine.fp32_flops) + steps * size / 10e9
         return machine.estimate(self.name, seconds=seconds, flop=flop, memory_bytes=int(3.5 * size + 900e6))
 
     def run(self, config: ExportConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:

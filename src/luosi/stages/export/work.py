@@ -50,7 +50,7 @@ def export(config: Config, model: ModelArtifact, context: Context) -> Facts:
     context.spend(Cost(flop=proof_flop(config, Facts(shape=shape))))
     del ours
     context.progress(3, 4, "steps")
-    speed = measure_speed(gguf, vocab_size=shape.vocab_size, context=shape.context, threads=context.machine.cores)
+    speed = measure_speed(gguf, vocab_size=shape.vocab_size, context=shape.context, cores=context.machine.cores)
     context.progress(4, 4, "steps")
     return Facts(
         shape=shape,
@@ -60,7 +60,7 @@ def export(config: Config, model: ModelArtifact, context: Context) -> Facts:
         decode_tokens_per_s=speed.decode_tokens_per_s,
         load_s=speed.load_s,
         rss_bytes=speed.rss_bytes,
-        figures=figures,
+        figures={**figures, "engine_threads": speed.threads},
     )
 
 

@@ -30,7 +30,7 @@ class Config(StageConfig):
     """To train on, replay included; rounded up to whole steps."""
     sequence: int = Field(default=512, gt=1)
     """Tokens in a row."""
-    batch_tokens: int = Field(default=2048, gt=0)
+    batch_tokens: int = Field(default=512, gt=0)
     """Tokens per step; a multiple of `sequence`."""
     replay: float = Field(default=0.1, ge=0, lt=1)
     """Share of rows from sources other than the corpus's first, against forgetting."""
@@ -48,7 +48,9 @@ class Config(StageConfig):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.method == "full" and "learning_rate" not in self.model_fields_set:
-            raise ValueError(f'method "full" needs its own learning_rate: {FULL_RATE:g} is usual, the default is for "lora"')
+            raise ValueError(
+                f'method "full" needs its own learning_rate: {FULL_RATE:g} is usual, the default is for "lora"'
+            )
         if self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
         return self

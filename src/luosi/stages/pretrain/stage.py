@@ -14,7 +14,8 @@ from luosi.stages.pretrain.config import Runtime as PretrainRuntime
 from luosi.training.estimates import training_memory, training_seconds
 
 EFFICIENCY = {False: 0.34, True: 0.45}
-"""Share of the peak of large matrix products that a small model's training reaches, by `compile`; measured, docs/log.md."""
+"""Share of the peak of large matrix products that a small model's training reaches, by `compile`; measured
+on a 4.2 M parameter model in bf16 on AVX512-BF16 cores."""
 
 
 class PretrainStage(Stage[PretrainConfig, PretrainRuntime]):
