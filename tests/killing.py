@@ -29,11 +29,17 @@ def published(workspace: Path) -> dict[str, str]:
     }
 
 
+def unfinished(log: Path) -> bool:
+    """Whether the log's last attempt was begun and not ended."""
+    text = log.read_text(errors="replace")
+    return text.rfind('"event":"start"') > text.rfind('"event":"end"')
+
+
 def run_with_kills(workspace: Path, recipe: Path, kills: int, seed: int, longest_s: float) -> dict[str, int]:
     """Run until done, killed `kills` times on the way (fewer if it is done sooner), each up to `longest_s` after a step began.
 
     Returns:
-        step at work when killed -> how often.
+        key at work when killed -> how often.
     """
     dice = random.Random(seed)
     hit: dict[str, int] = {}
@@ -48,7 +54,8 @@ def run_with_kills(workspace: Path, recipe: Path, kills: int, seed: int, longest
         process.kill()
         process.communicate()
         latest = max((workspace / "store" / "attempts").glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
-        hit[latest.stem] = hit.get(latest.stem, 0) + 1
+        if unfinished(latest):  # else the kill fell between two steps
+            hit[latest.stem] = hit.get(latest.stem, 0) + 1
     process = start(workspace, recipe)
     output, _ = process.communicate()
     assert process.returncode == 0, output.decode(errors="replace")

@@ -111,3 +111,19 @@ print("heavy:", [name for name in {HEAVY!r} if name in sys.modules])
 def test_workspace_from_the_environment(commands: Path) -> None:
     assert luosi("run", "r.toml", cwd=commands, LUOSI_WORKSPACE="elsewhere").returncode == 0
     assert (commands / "elsewhere" / "store").is_dir() and not (commands / "luosi-work").exists()
+
+
+def test_the_demo_without_its_open_model_goes_on_with_the_rest(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from luosi import Workspace
+    from luosi.cli import demo
+
+    monkeypatch.setattr(demo, "_installed", lambda pin: pin != demo.OPEN_MODEL)
+    workspace = Workspace("nowhere")
+    recipe = demo._possible(workspace.recipe(shipped_recipe("demo")))
+    assert demo.OPEN_MODEL_LINE in capsys.readouterr().err
+    graph = workspace.graph(recipe)
+    verdict = graph.step("verdict")
+    assert list(verdict.config.routes) == list(verdict.inputs["scores"]) == ["score_scratch", "score_xz"]  # type: ignore[attr-defined]
+    assert verdict.config.reference == "score_scratch"  # type: ignore[attr-defined]

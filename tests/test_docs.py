@@ -16,7 +16,7 @@ from luosi.cli.main import app
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
-COMMANDS = {name: command for name, command in get_command(app).commands.items()}  # type: ignore[attr-defined]
+COMMANDS = dict(get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", READMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -216,3 +217,53 @@ def test_sigterm_ends_with_a_checkpoint(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 1 and b"stopped" in errors, errors.decode()
+
+
+def test_gc_keeps_what_can_be_resumed_and_removes_trash(workspace: Workspace, tmp_path: Path) -> None:
+    recipe = tmp_path / "small.toml"
+    recipe.write_text(RECIPE + "\n[steps.first.runtime]\npause_s = 0.05\n")
+    with pytest.raises(BudgetExceeded):
+        workspace.run(recipe, cap_s=0.4)
+    trash = workspace.root / "store" / "trash" / "k1-old"
+    trash.mkdir(parents=True)
+    abandoned = workspace.store.staging("k1-abandoned")
+    abandoned.mkdir(parents=True)
+    assert [path for path, _ in workspace.gc()] == ["staging/k1-abandoned", "trash/k1-old"]
+    assert workspace.plan(recipe).steps[0].state == "resume"
+
+
+def test_gc_refuses_to_guess(workspace: Workspace, recipe: Path) -> None:
+    workspace.run(recipe)
+    (workspace.open("both").path.parent / "manifest.json").write_text("{")
+    with pytest.raises(DamagedArtifact):
+        workspace.gc()
+    assert len(workspace.show()) == 2, "nothing was deleted"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting a small disk needs root on Linux")
+def test_a_disk_that_fills_up_on_the_way(workspace: Workspace, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=70m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("no right to mount here")
+    try:
+        write = "import sys; open(sys.argv[1] + '/big', 'wb').write(bytes(80_000_000))"
+        recipe = tmp_path / "full.toml"
+        recipe.write_text(
+            f'[steps.fill]\nstage = "command"\ncommand = ["{{python}}", "-c", "{write}", "{{out}}"]\noutputs = ["big"]\n'
+        )
+        command = [
+            sys.executable,
+            "-c",
+            "from luosi.cli import main; main()",
+            "run",
+            str(recipe),
+            "-w",
+            str(disk / "w"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1 and "No space left" in done.stderr, done.stderr
+        assert "a mistake of Luosi's own" not in done.stderr
+        assert not list((disk / "w" / "store" / "artifacts").glob("*/*")), "nothing half-written is published"
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)

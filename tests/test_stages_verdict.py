@@ -233,7 +233,7 @@ def test_advice_with_money(tmp_path: Path, hour: int, rented: Listed | None, wor
     summary = verdict(tmp_path, cards(tmp_path))
     costs, facts = dict.fromkeys(BUNDLES, MADE), dict.fromkeys(BUNDLES, SPEED)
     found = report(summary, costs, facts, Rates(machine_hour=price(hour, "machine_hour")), rented)
-    assert found.advice[: len(summary.advice)] == summary.advice
+    assert found.advice[-len(summary.advice) :] == summary.advice, "what to do stands first, what it follows from below"
     assert said(found.advice, *words)
     assert said(found.advice, "What would change that") is (rented is not None)
 

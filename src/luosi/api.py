@@ -8,6 +8,8 @@ A recipe is given as a path, as the name of one that was run here before, or as 
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from luosi.artifacts import Artifact, Bundle, Manifest, Verdict
 from luosi.artifacts.base import file_sha256
 from luosi.cost import Cost, Machine, Rates
-from luosi.errors import ArtifactError, DamagedArtifact, UnknownReference, UsageError
+from luosi.errors import ArtifactError, DamagedArtifact, RecipeError, UnknownReference, UsageError
 from luosi.ledger.attempts import Try, all_attempts, read_attempts
 from luosi.ledger.meter import LedgerMeter
 from luosi.ledger.report import LOADED_SHARE, Bill, bill
@@ -185,7 +187,7 @@ class Workspace:
         if isinstance(ref, Recipe):
             return ref
         snapshot = self.root / "recipes" / f"{ref}.json"
-        if not Path(ref).exists() and Path(ref).suffix != ".toml" and snapshot.exists() and not overrides:
+        if not Path(ref).is_file() and Path(ref).suffix != ".toml" and snapshot.exists() and not overrides:
             return Recipe.model_validate_json(snapshot.read_bytes())
         return read_recipe(Path(ref), overrides)
 
@@ -291,13 +293,13 @@ class Workspace:
         try:
             runner.run(graph, {line.step: line.for_runner() for line in plan.steps}, doomed)
         finally:
-            self.refresh()
+            self._refresh_if_possible()
         return {step.name: self._published(graph, step.name) for step in graph.steps}
 
     def _remember(self, recipe: Recipe) -> None:
         path = self.root / "recipes" / f"{recipe.name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
+        temporary = path.with_name(f".{recipe.name}.{os.getpid()}.tmp")
         temporary.write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
         temporary.replace(path)
 
@@ -315,6 +317,15 @@ class Workspace:
 
         rebuild(self.root / "runs.db", self.store.manifests(), self._tries())
         self._teach(self.machine())
+
+    def _refresh_if_possible(self) -> None:
+        """What is derived can be derived later: trouble with it must not hide how the run ended."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            self.refresh()
+        except (OSError, SQLAlchemyError) as error:
+            print(f"warning: runs.db and machine.json were not brought up to date: {error}", file=sys.stderr)
 
     def _tries(self) -> list[Try]:
         return all_attempts(self.store.root / "attempts")
@@ -416,9 +427,9 @@ class Workspace:
             UnknownReference, UsageError: A ref means nothing, or something that cannot be served.
         """
         if not refs:
-            refs = [
-                one.names[0] for one in self.show() if one.kind == "Bundle" and one.names and one.stage == "compress"
-            ]
+            bundles = [one for one in self.show() if one.kind == "Bundle" and one.names]
+            compressed = {key for one in bundles for keys in self.store.find(one.key).inputs.values() for key in keys}
+            refs = [one.names[0] for one in bundles if one.key not in compressed]
         found = {}
         for ref in refs:
             artifact = self.open(ref)
@@ -452,8 +463,18 @@ class Workspace:
         return found
 
     def gc(self, *, dry_run: bool = False) -> list[tuple[str, int]]:
-        """Delete what no recipe's steps lead to; attempts stay, for they are the bill."""
-        return self.store.collect(dry_run=dry_run)
+        """Delete what no recipe's steps lead to; half-built steps of recipes as last run stay, and all attempts: they are the bill.
+
+        Raises:
+            DamagedArtifact: A manifest cannot be read, so nobody knows what it leads to.
+        """
+        wanted: set[str] = set()
+        for name in self.recipes():
+            try:
+                wanted |= set(self.graph(name).keys.values())
+            except RecipeError:
+                continue  # written for stages this workspace does not know: its published steps stay by their refs
+        return self.store.collect(wanted, dry_run=dry_run)
 
     # For pages
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from luosi.errors import RecipeError
 from luosi.pipeline.graph import Graph, Step, build_graph, nearest
@@ -28,10 +28,10 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    seconds: float | None = None
-    kwh: float | None = None
-    flop: float | None = None
-    usd: float | None = None
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    kwh: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    flop: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    usd: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class Recipe(BaseModel):
@@ -105,7 +105,7 @@ def _step(name: str, table: Any, stages: Mapping[str, Stage[Any, Any]], base: Pa
         raise RecipeError(f"is {table!r}, expected a table", field=field, hint=f"write [steps.{name}]")
     rest = dict(table)
     stage_name = rest.pop("stage", name)
-    if stage_name not in stages:
+    if not isinstance(stage_name, str) or stage_name not in stages:
         raise RecipeError(
             f"there is no stage {stage_name!r}", field=f"{field}.stage", hint=nearest(str(stage_name), stages)
         )

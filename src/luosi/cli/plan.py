@@ -16,6 +16,7 @@ from luosi.cli.common import (
     print_json,
     print_table,
     say,
+    seconds,
     size,
 )
 from luosi.plan.steps import Plan, StepPlan
@@ -56,6 +57,9 @@ def print_plan(result: Plan) -> None:
     print_table(f"Plan of {result.recipe} on {result.machine} ({result.machine_source})", columns, rows, left=2)
     for check in result.budget:
         say(f"budget {check.limit:g} {check.what}: {check.verdict} (expected {check.expected:.3g})")
+    if result.spent_s:
+        killed = f", {result.killed} killed attempts" if result.killed else ""
+        say(f"spent so far on this recipe: {seconds(result.spent_s)}{killed}")
     for line in result.steps:
         for warning in line.warnings:
             say(f"warning: {line.step}: {warning}")

@@ -24,6 +24,7 @@ from luosi.ledger.attempts import AttemptLog, process_born, read_attempts
 from luosi.ledger.energy import EnergyCounter
 
 TICK_S = 1.0
+FIRST_TICK_S = 0.05
 
 
 class Usage:
@@ -80,7 +81,8 @@ class Usage:
         """What was used since the start."""
         wall, cpu = self.seconds(), max(0.0, self._cpu_seconds() - self._cpu)
         read, written = self._bytes()
-        measured = self._energy.joules()
+        # the counter is the processor's: an accelerator's power is not in it
+        measured = self._energy.joules() if self._machine.device == "cpu" else None
         machine = self._machine
         watts_per_core = (machine.watts_busy - machine.watts_idle) / machine.cores
         modelled = wall * machine.watts_idle + cpu * watts_per_core
@@ -190,8 +192,11 @@ class LedgerMeter:
         done = threading.Event()
 
         def tick() -> None:
-            while not done.wait(TICK_S):
-                log.write("tick", attempt=name, **attempt.line())
+            pause = FIRST_TICK_S  # short at first: a try killed in its first second costs too
+            while not done.wait(pause):
+                with suppress(OSError):  # a full disk is the step's to report, not the log's
+                    log.write("tick", attempt=name, **attempt.line())
+                pause = min(TICK_S, 2 * pause)
 
         thread = threading.Thread(target=tick, name="meter", daemon=True)
         thread.start()
@@ -205,8 +210,9 @@ class LedgerMeter:
         finally:
             done.set()
             thread.join()
-            log.write("end", attempt=name, reason=reason, message=message, **attempt.line())
-            log.close()
+            with suppress(OSError):
+                log.write("end", attempt=name, reason=reason, message=message, **attempt.line())
+                log.close()
 
 
 def _ending(error: BaseException) -> tuple[str, str]:

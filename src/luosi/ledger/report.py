@@ -138,7 +138,7 @@ def _line(
 ) -> BillLine:
     step, stage, key, state = row
     cost = sum((one.cost for one in tries), Cost())
-    estimate = tries[0].planned if tries else today if state == "not started" else None
+    estimate = tries[0].planned if tries else today if state in ("not started", "shared") else None
     error = (
         cost.wall_s / estimate.seconds.p50 - 1 if tries and estimate and state in ("published", "abandoned") else None
     )

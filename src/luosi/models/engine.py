@@ -92,9 +92,6 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # llama.cpp's threads meet hundreds of times a token; spinning there, they starve each other on a busy machine (measured:
-            # 15 tokens/s instead of 80), so they sleep unless the user's environment says otherwise.
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
         )
         settings = {
             "gguf": str(Path(gguf).resolve()), "alias": alias, "api_key": self.api_key, "parent": os.getpid(),

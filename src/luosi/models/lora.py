@@ -13,13 +13,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from luosi.artifacts.base import write_json
 from luosi.errors import InputError
 from luosi.models.flops import linear_sizes
 from luosi.models.transformer import Transformer
+from luosi.models.weights import save_tensors
 
 PEFT_PREFIX = "base_model.model."
 
@@ -124,7 +124,7 @@ def save_adapter(folder: Path, model: Transformer, base_name: str) -> None:
         for name, tensor in model.state_dict().items()
         if ".lora_" in name
     }
-    save_file(state, folder / "adapter_model.safetensors", {"format": "pt"})
+    save_tensors(state, folder / "adapter_model.safetensors")
 
 
 def _adapters(model: Transformer) -> dict[str, LoraLinear]:

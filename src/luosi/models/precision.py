@@ -24,6 +24,13 @@ def best_precision(device: torch.device | str) -> Precision:
     return "fp32"
 
 
+def round_linear_weights(model: torch.nn.Module) -> None:
+    """Keep the weights of linear layers in bf16 from now on: what autocast makes of them at every call, to the same bits, once."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.weight.data = module.weight.data.to(torch.bfloat16)
+
+
 def autocast(precision: Precision, device_type: str) -> torch.autocast:
     """A context manager: matrix products in bf16 for "bf16"; for "fp32" everything in fp32, also inside an outer autocast."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bf16")

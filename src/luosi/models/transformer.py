@@ -158,7 +158,10 @@ class _Body(nn.Module):
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(shape.vocab_size, shape.width)
+        # given a weight, torch draws none: drawing on the meta device would import its compiler, two seconds
+        self.embed_tokens = nn.Embedding(
+            shape.vocab_size, shape.width, _weight=torch.zeros(shape.vocab_size, shape.width)
+        )
         self.layers = nn.ModuleList(Layer(shape, number) for number in range(shape.layers))
         self.norm = RMSNorm(shape.width, shape.norm_eps)
 

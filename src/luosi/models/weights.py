@@ -4,6 +4,7 @@ weights. Never reads a pickle, never follows a name out of the folder. GGUF is r
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Mapping
@@ -103,6 +104,19 @@ def check_state(state: Mapping[str, Tensor], shape: ModelShape) -> dict[str, Ten
     return {name: given[name] for name in expected}
 
 
+def save_tensors(tensors: dict[str, torch.Tensor], path: Path) -> None:
+    """Write contiguous tensors as safetensors.
+
+    Raises:
+        OSError: The disk is full, or the file cannot be written.
+    """
+    try:
+        save_file(tensors, path, {"format": "pt"})
+    except SafetensorError as error:
+        number = errno.ENOSPC if "No space" in str(error) else errno.EIO
+        raise OSError(number, str(error), str(path)) from error
+
+
 def save_model(folder: Path, state: Mapping[str, Tensor], shape: ModelShape, tokenizer_folder: Path) -> None:
     """Write a ModelArtifact: weights, `config.json`, `generation_config.json`, `shape.json`, tokenizer files.
 
@@ -121,7 +135,7 @@ def save_model(folder: Path, state: Mapping[str, Tensor], shape: ModelShape, tok
     if top >= shape.vocab_size:
         raise InputError(f"the tokenizer has the id {top}, but the model's vocabulary ends at {shape.vocab_size - 1}")
     tensors = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in check_state(state, shape).items()}
-    save_file({name: t.contiguous() for name, t in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    save_tensors({name: t.contiguous() for name, t in tensors.items()}, folder / "model.safetensors")
     special = special_ids(tokenizer_folder)
     ids = {"bos_id": special.bos, "eos_id": special.eos, "pad_id": special.pad}
     write_json(folder / "config.json", hf_config(shape, **ids))

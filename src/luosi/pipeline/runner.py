@@ -180,6 +180,7 @@ class Runner:
         key, store = graph.keys[step.name], self.store
         if (left := store.staged_manifest(key)) is not None:
             store.finish_publishing(left)
+            store.set_ref(graph.recipe, step.name, key)
             return
         inputs = self._open_inputs(graph, step, checked)
         store.require_space(SMALLEST_FREE_BYTES)
@@ -193,10 +194,10 @@ class Runner:
             )
             try:
                 facts = step.stage.run(step.config, step.runtime, inputs, context)
+                step.stage.output(staging / "out")
+                store.publish(self._manifest(graph, step, facts, attempt.total(), planned))
             except OSError as error:
                 raise _disk_error(step.name, error) from error
-            step.stage.output(staging / "out")
-            store.publish(self._manifest(graph, step, facts, attempt.total(), planned))
 
     def _manifest(self, graph: Graph, step: Step, facts: Facts, cost: Cost, planned: Planned) -> Manifest:
         key = graph.keys[step.name]

@@ -4,6 +4,7 @@
     staging/<key>/             out/, scratch/                being built; found again by its key after a kill
     attempts/<key>.jsonl       what every try cost           never deleted by gc
     locks/<key>                held while building; the kernel frees it on a kill
+    trash/<key>                on its way out; gc removes what a kill left
     refs/<recipe>/<step>       the key the step last had: its human name
 
 All on one local file system, so that a rename is atomic; not for network disks. Knows no stages and no money.
@@ -182,8 +183,9 @@ class Store:
         """Remove a published artifact and what is staged under its key, to build it again; its attempts stay."""
         folder, staging = self.folder(stage, key), self.staging(key)
         if folder.exists():
-            doomed = folder.with_name(f"{key}.doomed")
+            doomed = self.root / "trash" / key
             shutil.rmtree(doomed, ignore_errors=True)
+            doomed.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(doomed)
             shutil.rmtree(doomed)
         shutil.rmtree(staging, ignore_errors=True)
@@ -208,32 +210,40 @@ class Store:
         paths = sorted((self.root / "refs").glob("*/*"))
         return {(p.parent.name, p.name): p.read_text(encoding="utf-8").strip() for p in paths if p.name[0] != "."}
 
-    def collect(self, *, dry_run: bool) -> list[tuple[str, int]]:
-        """Delete published artifacts no ref leads to, staging that is complete elsewhere or abandoned, and torn leftovers.
+    def collect(self, wanted: set[str], *, dry_run: bool) -> list[tuple[str, int]]:
+        """Delete published artifacts that no ref leads to, staging of keys not `wanted`, and trash.
 
         Attempts stay: they are the bill. What another process is building (its lock is held) stays too.
 
         Returns:
             (path relative to the store, bytes) of what was, or with `dry_run` would be, deleted.
+
+        Raises:
+            DamagedArtifact: A manifest cannot be read, so nobody knows what it leads to.
         """
-        alive = self._reachable(set(self.refs().values()))
-        doomed = [p for p in sorted((self.root / "artifacts").glob("*/*")) if p.name not in alive]
-        doomed += sorted((self.root / "staging").glob("*"))
+        alive = self._reachable(set(self.refs().values()) | wanted)
+        doomed = [path for path in sorted((self.root / "artifacts").glob("*/*")) if path.name not in alive]
+        doomed += [path for path in sorted((self.root / "staging").glob("*")) if path.name not in wanted]
+        doomed += sorted((self.root / "trash").glob("*"))
         freed = []
+        (self.root / "locks").mkdir(parents=True, exist_ok=True)
         for path in doomed:
-            key = path.name.split(".")[0]
-            if self._is_locked(key):
+            try:
+                with FileLock(self.root / "locks" / path.name, timeout=0):
+                    freed.append((path.relative_to(self.root).as_posix(), _size(path)))
+                    if not dry_run:
+                        shutil.rmtree(path)
+            except Timeout:
                 continue
-            freed.append(
-                (path.relative_to(self.root).as_posix(), sum(f.stat().st_size for f in path.rglob("*") if f.is_file()))
-            )
-            if not dry_run:
-                shutil.rmtree(path)
         return freed
 
     def _reachable(self, keys: set[str]) -> set[str]:
         """These keys and everything they were made from."""
-        inputs = {m.key: [k for keys in m.inputs.values() for k in keys] for m in self.manifests()}
+        inputs = {}
+        for path in sorted((self.root / "artifacts").glob("*/*")):
+            manifest = self.manifest(path.parent.name, path.name)
+            assert manifest is not None
+            inputs[manifest.key] = [key for keys in manifest.inputs.values() for key in keys]
         alive: set[str] = set()
         queue = list(keys)
         while queue:
@@ -242,18 +252,6 @@ class Store:
                 alive.add(key)
                 queue += inputs.get(key, [])
         return alive
-
-    def _is_locked(self, key: str) -> bool:
-        path = self.root / "locks" / key
-        if not path.exists():
-            return False
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            return True
-        lock.release()
-        return False
 
     def require_space(self, need_bytes: int) -> None:
         """Raise when the disk has less than `need_bytes` left.
@@ -268,6 +266,10 @@ class Store:
                 f"the disk of {self.root} has {free / 1e6:.0f} MB free, expected at least {need_bytes / 1e6:.0f} MB",
                 hint="`luosi gc` frees what no recipe needs",
             )
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _sync(path: Path) -> None:

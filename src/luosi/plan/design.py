@@ -32,6 +32,10 @@ Price = Callable[[Table], Estimate]
 """What a recipe is expected to cost in all."""
 
 
+LEAST_TEXT_BYTES = 16_000
+"""Of which a fifth, held out, makes a few questions."""
+
+
 def design(job: Job, budget: Budget, *, rates: Rates, price: Price) -> str:
     """The recipe for `job` that makes the most of `budget`, as TOML.
 
@@ -46,6 +50,11 @@ def design(job: Job, budget: Budget, *, rates: Rates, price: Price) -> str:
     """
     if not job.texts or not job.texts[0].text_bytes:
         raise UsageError("there is no text to adapt a model to", hint="name files that have text in them")
+    if job.texts[0].text_bytes < LEAST_TEXT_BYTES:
+        raise UsageError(
+            f"{job.texts[0].text_bytes:,} bytes of text are too little: a part is held out to test on, and that must hold a question",
+            hint=f"give at least {LEAST_TEXT_BYTES:,} bytes; with so little, put the text into the prompt of an open or rented model",
+        )
     search = _Search(job, budget, rates, price)
     choice = search.run()
     scratch, scratch_note = _scratch(search, choice)

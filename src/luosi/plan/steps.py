@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from luosi.artifacts import Facts, Manifest
 from luosi.cost import Estimate, Machine, Money, Rates
 from luosi.errors import DamagedArtifact
-from luosi.ledger.attempts import read_attempts
+from luosi.ledger.attempts import all_attempts, read_attempts
 from luosi.ledger.report import Planned as PlannedMoney
 from luosi.ledger.report import planned
 from luosi.pipeline.graph import Graph, Step
@@ -74,6 +74,9 @@ class Plan(BaseModel):
     memory_bytes: int
     budget: tuple[BudgetCheck, ...]
     warnings: tuple[str, ...]
+    spent_s: float
+    """Wall seconds that this recipe has taken before, killed attempts included: the budget is for what is left."""
+    killed: int
 
 
 def plan_steps(graph: Graph, store: Store, machine: Machine, rates: Rates, budget: Budget) -> Plan:
@@ -94,6 +97,7 @@ def plan_steps(graph: Graph, store: Store, machine: Machine, rates: Rates, budge
         states[step.name] = line.state
         lines.append(line)
     total = sum((line.estimate for line in lines), Estimate())
+    tries = [one for one in all_attempts(store.root / "attempts") if one.recipe == graph.recipe]
     return Plan(
         recipe=graph.recipe,
         machine=machine.name,
@@ -103,6 +107,8 @@ def plan_steps(graph: Graph, store: Store, machine: Machine, rates: Rates, budge
         memory_bytes=total.memory_bytes,
         budget=tuple(_budget(budget, total, rates)),
         warnings=tuple(_warnings(machine, total)),
+        spent_s=sum(one.cost.wall_s for one in tries),
+        killed=sum(one.reason == "killed" for one in tries),
     )
 
 

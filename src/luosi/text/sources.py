@@ -151,7 +151,12 @@ def _given_files(paths: list[Path]) -> list[SourceFile]:
             found.add(path.absolute())
     folders = [str((path if path.is_dir() else path.parent).absolute()) for path in paths]
     root = Path(os.path.commonpath(folders)) if folders else Path()
-    return [SourceFile(path.relative_to(root).as_posix(), path) for path in found]
+    return [SourceFile(_printable(path.relative_to(root).as_posix()), path) for path in found]
+
+
+def _printable(name: str) -> str:
+    """A file's name as UTF-8: bytes that are none are shown as \\xNN."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def distribution(pin: str) -> metadata.Distribution:

@@ -125,7 +125,7 @@ def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Sett
     """
     checkpoints = Checkpoints(context.scratch / "checkpoints")
     run = _start_or_resume(checkpoints, optimizers, settings, context)
-    context.progress(run.step, settings.steps, "step")
+    context.progress(run.step, settings.steps, "steps")
     step_tokens = settings.batch_rows * settings.row_tokens
     speeds: list[float] = []
     saved_at, save_s = time.monotonic(), 0.0
@@ -149,7 +149,7 @@ def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Sett
                 saved_at = time.monotonic()
                 save_s = saved_at - now
             try:
-                context.progress(run.step, settings.steps, "step", loss=loss, tokens_per_s=speeds[-1])
+                context.progress(run.step, settings.steps, "steps", loss=loss, tokens_per_s=speeds[-1])
             except (BudgetExceeded, Interrupted):
                 _save(checkpoints, run, optimizers, context)
                 raise

@@ -88,7 +88,7 @@ def draw_heldout(
         allowed: Roots of the families that may be taken; None for all.
 
     A family belongs to the source of its first member, and its members in other sources count against those. A source with
-    two families or more gives at least one if any is allowed, if need be a larger one than its target.
+    two families or more gives at least one if any is allowed, if need be a larger one than its target (never a scrap of less than half of it while there are others).
     """
     gathered = sorted(_gathered(members, roots), key=lambda family: digest(seed, family.name))
     taken: set[int] = set()
@@ -104,7 +104,9 @@ def draw_heldout(
             if all(filled[name] + size <= targets[name] for name, size in family.bytes.items()):
                 _take(family, taken, filled)
         if own and not filled[source]:
-            _take(min(own, key=lambda family: sum(family.bytes.values())), taken, filled)
+            sizes = {family.name: sum(family.bytes.values()) for family in own}
+            fair = [family for family in own if sizes[family.name] >= target / 2] or own
+            _take(min(fair, key=lambda family: sizes[family.name]), taken, filled)
     return taken
 
 

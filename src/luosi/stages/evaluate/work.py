@@ -74,14 +74,17 @@ def _bundle(
     import torch
 
     from luosi.models.gguf import read_gguf
-    from luosi.models.precision import autocast
+    from luosi.models.precision import autocast, round_linear_weights
     from luosi.models.weights import model_from_state
     from luosi.stages.evaluate.likelihood import LanguageModel, choice_bits, document_bits, start_token
 
     bundle = inputs.artifact("bundle", Bundle)
     ships = read_gguf(bundle.gguf)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    lm = LanguageModel(model_from_state(ships.shape, ships.state).to(device), ships.tokenizer, start_token(ships))
+    model = model_from_state(ships.shape, ships.state).to(device)
+    if config.precision == "bf16":
+        round_linear_weights(model)
+    lm = LanguageModel(model, ships.tokenizer, start_token(ships))
     counter, spent = Counter(context, "texts", len(documents) + len(questions)), 0
 
     def advance(texts: float) -> None:

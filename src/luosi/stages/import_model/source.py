@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -50,14 +49,9 @@ def model_shape(path: Path) -> ModelShape:
         from luosi.models.gguf import read_gguf_shape
 
         return read_gguf_shape(path)
-    from luosi.models.config import shape_from_hf
+    from luosi.models.weights import read_shape
 
-    try:
-        return shape_from_hf(json.loads((path / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path / 'config.json'} cannot be read: {error}", hint="give a Hugging Face model folder"
-        ) from error
+    return read_shape(path)
 
 
 def find_in_distribution(distribution: str, pattern: str) -> Path:

@@ -76,7 +76,7 @@ def report(
     rented: RentedPrice | None,
     watts: float | None = None,
 ) -> VerdictReport:
-    """The routes with their money, and the advice of the verdict with what follows from money; arguments as `routes_table`."""
+    """The routes with their money, and the advice: what to do first, then what it follows from; arguments as `routes_table`."""
     table = routes_table(summary, costs, facts, rates, rented, watts)
     return VerdictReport(
         source=summary.source,
@@ -85,7 +85,7 @@ def report(
         prompt_tokens=summary.prompt_tokens,
         answer_tokens=summary.answer_tokens,
         routes=tuple(table),
-        advice=(*summary.advice, *money_advice(summary, table, rates)),
+        advice=(*money_advice(summary, table, rates), *summary.advice),
     )
 
 
@@ -157,6 +157,13 @@ def money_advice(summary: VerdictSummary, table: Sequence[RouteMoney], rates: Ra
     step = best_route(summary).step
     own = next(line for line in table if line.step == step)
     rent = next((line for line in table if line.route == "rent"), None)
+    cheaper = next((line for line in table if line.route == "baseline" and _fewer_bits(line, own)), None)
+    if cheaper is not None:
+        yield (
+            f"Take none of these models: {cheaper.model} predicts this text better than {own.model}, the best of them. Rent one, "
+            "or adapt a larger open model; what would change that: more text, more training, or questions that they answer well"
+        )
+        return
     take = f"By quality take {own.model}"
     if rent is None or rent.cost_per_1000 is None:
         yield f"{take}; no rented model's price was given to hold its cost against"
@@ -167,6 +174,10 @@ def money_advice(summary: VerdictSummary, table: Sequence[RouteMoney], rates: Ra
     else:
         yield from _rent_or_own(own, rent, own.cost_per_1000, rent.cost_per_1000)
         yield from _idle(rates, rent.cost_per_1000)
+
+
+def _fewer_bits(line: RouteMoney, other: RouteMoney) -> bool:
+    return line.bpb is not None and other.bpb is not None and line.bpb < other.bpb
 
 
 def _rent_or_own(own: RouteMoney, rent: RouteMoney, own_price: Money, rent_price: Money) -> Iterator[str]:
