@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from luosi import Workspace
 from luosi.api import shipped_recipe
 
 HEAVY = ("torch", "transformers", "polars", "pyarrow", "numba", "numpy", "sqlalchemy")
@@ -123,7 +124,50 @@ def test_the_demo_without_its_open_model_goes_on_with_the_rest(
     workspace = Workspace("nowhere")
     recipe = demo._possible(workspace.recipe(shipped_recipe("demo")))
     assert demo.OPEN_MODEL_LINE in capsys.readouterr().err
-    graph = workspace.graph(recipe)
+    plain = workspace.machine().model_copy(update={"fp32_flops": 1e11, "bf16_flops": 1e11})
+    graph = workspace.graph(demo._in_this_precision(recipe, plain))
+    precisions = {
+        step.name: getattr(step.config, "precision", "") for step in graph.steps if step.stage.name in demo.ROUNDING
+    }
+    assert set(precisions.values()) == {"fp32"} and "scratch" in precisions
     verdict = graph.step("verdict")
     assert list(verdict.config.routes) == list(verdict.inputs["scores"]) == ["score_scratch", "score_xz"]  # type: ignore[attr-defined]
     assert verdict.config.reference == "score_scratch"  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_serve_answers_the_official_client_and_stops_cleanly(small: Workspace, tmp_path: Path) -> None:
+    import re
+    import signal
+
+    import openai
+
+    command = [
+        sys.executable,
+        "-c",
+        "from luosi.cli import main; main()",
+        "serve",
+        "--port",
+        "0",
+        "-w",
+        str(small.root),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        try:
+            line = next(line for line in process.stderr if "/v1" in line)
+            address = re.search(r"http://[\d.:]+/v1", line)
+            assert address and "base_q8" in line and "adapt_q8" in line and "ship_base" not in line
+            with openai.OpenAI(base_url=address[0], api_key="any", max_retries=8) as client:
+                assert {model.id for model in client.models.list()} == {"base_q8", "adapt_q8"}
+                messages = [{"role": "user", "content": "graph"}]
+                whole = client.chat.completions.create(model="adapt_q8", messages=messages, max_tokens=4, seed=0)  # type: ignore[call-overload]
+                parts = list(
+                    client.chat.completions.create(model="adapt_q8", messages=messages, max_tokens=4, stream=True)
+                )  # type: ignore[call-overload]
+            assert whole.usage.prompt_tokens > 0 and len(parts) > 1
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert (small.root / "accounts.db").exists()

@@ -224,19 +224,20 @@ class Workspace:
             UsageError: Files, budget or model cannot be used; the hint names the smallest budget that would do.
         """
         limit = parse_budget(budget)
+        say("reading the files' digests")
+        text, open_model, own = _text(files), _open_model(model), _questions(questions)
         if self.machine().source != "measured":
             say("measuring this machine, a few seconds")
             self.measure()
         machine = self.machine()
-        say("reading the files' digests")
         job = Job(
             name=name,
-            texts=(_text(files),),
-            model=_open_model(model),
+            texts=(text,),
+            model=open_model,
             machine=machine,
             rented_model=DEFAULT_RENTED_MODEL,
             complete=completer(self.stages),
-            questions=_questions(questions),
+            questions=own,
         )
         return design(job, limit, rates=self.rates(), price=pricer(self.stages, machine))
 

