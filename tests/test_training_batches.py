@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from luosi.artifacts import TokenDataset
 from luosi.artifacts.base import write_json
 from luosi.errors import DamagedArtifact, InputError
-from luosi.training.batches import MixedRows, PackedRows, Row, batch, dataset_rows, shuffled
+from luosi.training.batches import MixedRows, PackedRows, Row, ShuffledRows, batch, dataset_rows, shuffled
 
 START, END = 1, 2
 FROZEN = [0, 7, 2, 5, 4, 6, 3, 1]
@@ -110,7 +110,7 @@ def test_a_batch_is_its_rows_and_names_each_document_once() -> None:
 
 def test_a_dataset_on_disk_gives_the_same_rows(tmp_path: Path) -> None:
     lengths = [3, 0, 12]
-    memory = packed(lengths, 5)
+    memory = ShuffledRows(packed(lengths, 5), 5, seed=0)
     write_dataset(tmp_path, np.arange(15) + 10, lengths)
     mapped = dataset_rows(TokenDataset(tmp_path), length=5, start=START, end=END, seed=0)
     for number in range(8):
@@ -133,3 +133,15 @@ def write_dataset(folder: Path, tokens: np.ndarray, lengths: list[int]) -> None:
     (folder / "offsets.bin").write_bytes(np.concatenate([[0], np.cumsum(lengths)]).astype("<u8").tobytes())
     (folder / "ids.json").write_bytes(orjson.dumps([f"d{number}" for number in range(len(lengths))]))
     write_json(folder / "index.json", {"dtype": "uint16"})
+
+
+def test_shuffled_rows_are_the_same_rows_each_once_and_apart() -> None:
+    plain = packed([40, 3, 200, 5, 17, 90], 16)
+    mixed = ShuffledRows(plain, 16, seed=1)
+    count = plain.epoch_positions // 16
+    for block in range(3):
+        numbers = range(block * count, (block + 1) * count)
+        assert sorted(mixed.row(n).tokens_T.tobytes() for n in numbers) == sorted(
+            plain.row(n).tokens_T.tobytes() for n in numbers
+        )
+    assert [mixed.row(n).documents for n in range(count)] != [plain.row(n).documents for n in range(count)]

@@ -21,7 +21,7 @@ from luosi.artifacts import Artifact, Bundle, Manifest, Verdict
 from luosi.artifacts.base import file_sha256
 from luosi.cost import Cost, Machine, Rates
 from luosi.errors import ArtifactError, DamagedArtifact, RecipeError, UnknownReference, UsageError
-from luosi.ledger.attempts import Try, all_attempts, read_attempts
+from luosi.ledger.attempts import Try, all_attempts, builds, read_attempts
 from luosi.ledger.meter import LedgerMeter
 from luosi.ledger.report import LOADED_SHARE, Bill, bill
 from luosi.pipeline.graph import Graph, nearest
@@ -101,7 +101,7 @@ class Damage(BaseModel):
 
 def _text(paths: Sequence[str | Path]) -> Text:
     spec = sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in paths))
-    return Text("text", spec.paths, sources.digest(spec), sources.size(spec))
+    return Text("text", spec.paths, sources.digest(spec), sources.text_bytes(spec))
 
 
 def _open_model(path: str | Path) -> OpenModel:
@@ -111,7 +111,8 @@ def _open_model(path: str | Path) -> OpenModel:
             OPEN_MODEL_NAME, model_digest(found), model_shape(found), distribution=OPEN_MODEL, file=OPEN_MODEL_FILE
         )
     place = Path(path).resolve()
-    return OpenModel(place.stem, model_digest(place), model_shape(place), path=str(place))
+    name = place.name if place.is_dir() else place.stem
+    return OpenModel(name, model_digest(place), model_shape(place), path=str(place))
 
 
 def _questions(path: str | Path) -> Questions | None:
@@ -153,18 +154,15 @@ class Workspace:
 
     def _teach(self, machine: Machine) -> Machine:
         """Correct `machine` by every artifact that was ever finished on it, and keep it."""
-        tries: dict[str, list[Try]] = {}
-        for one in self._tries():
-            tries.setdefault(one.key, []).append(one)
         history = [
             Observation(
-                stage=all_tries[0].stage,
-                estimated_s=all_tries[0].uncalibrated_s,
-                measured_s=sum(one.cost.wall_s for one in all_tries),
-                loaded=any(one.foreign_cores > LOADED_SHARE * machine.cores for one in all_tries),
+                stage=build[0].stage,
+                estimated_s=build[0].uncalibrated_s,
+                measured_s=sum(one.cost.wall_s for one in build),
+                loaded=any(one.foreign_cores > LOADED_SHARE * machine.cores for one in build),
             )
-            for all_tries in tries.values()
-            if all_tries[-1].reason == "published" and all_tries[0].machine == machine.name
+            for build in builds(self._tries())
+            if build[0].machine == machine.name
         ]
         machine = calibrate(machine, history)
         save(machine, self._machine_file)
@@ -422,7 +420,8 @@ class Workspace:
         return self.store.open(manifest, kinds.get(manifest.kind))
 
     def served(self, refs: Sequence[str] = ()) -> list[tuple[str, Bundle]]:
-        """(name, bundle) of the models `refs` mean, or of every finished one but those that were only made to be compressed.
+        """(name, bundle) of the models `refs` mean, or of every finished one but those that were only made to be compressed;
+        the largest first.
 
         Raises:
             UnknownReference, UsageError: A ref means nothing, or something that cannot be served.
@@ -430,7 +429,8 @@ class Workspace:
         if not refs:
             bundles = [one for one in self.show() if one.kind == "Bundle" and one.names]
             compressed = {key for one in bundles for keys in self.store.find(one.key).inputs.values() for key in keys}
-            refs = [one.names[0] for one in bundles if one.key not in compressed]
+            left = [one for one in bundles if one.key not in compressed]
+            refs = [one.names[0] for one in sorted(left, key=lambda one: -one.bytes)]
         found = {}
         for ref in refs:
             artifact = self.open(ref)

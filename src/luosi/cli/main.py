@@ -44,6 +44,10 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output went away: `luosi show | head`
         sys.stderr.close()
         sys.exit(0)
+    except ModuleNotFoundError as error:
+        print(f"error: package {error.name} is not installed, and this command needs it", file=sys.stderr)
+        print("hint: pip install 'luosi[all]'", file=sys.stderr)
+        sys.exit(2)
     except Exception:
         traceback.print_exc()
         print("error: a mistake of Luosi's own, not yours; the lines above say where", file=sys.stderr)

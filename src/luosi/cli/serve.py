@@ -25,7 +25,7 @@ def serve(
     upstream: Annotated[
         list[str],
         typer.Option(
-            help="Another OpenAI-shaped address: NAME=URL, or NAME=URL#KEY_VARIABLE for its key. May be repeated.",
+            help="Another OpenAI-shaped address: NAME=URL, or NAME=URL#KEY_VARIABLE for its key; priced if NAME is in the price table. May be repeated.",
             metavar="NAME=URL",
         ),
     ] = [],
@@ -37,10 +37,16 @@ def serve(
 ) -> None:
     """Serve finished models (and rented ones) at /v1, and the pages at /, until Ctrl-C."""
     from luosi.serve import server
+    from luosi.serve.prices import TokenPrice
     from luosi.serve.upstreams import Address, LocalEngine, ServedModel
 
     place = Workspace(workspace)
-    models = [ServedModel(name, LocalEngine(bundle.gguf, context=context)) for name, bundle in place.served(refs)]
+    cores = place.machine().cores
+    models = [
+        ServedModel(name, LocalEngine(bundle.gguf, threads=cores, context=context))
+        for name, bundle in place.served(refs)
+    ]
+    listed = place.prices().models
     for text in upstream:
         name, equals, address = text.partition("=")
         url, _, variable = address.partition("#")
@@ -48,7 +54,9 @@ def serve(
             raise UsageError(
                 f"--upstream {text!r} is not NAME=URL", hint="--upstream gpt=http://127.0.0.1:9000/v1#MY_KEY"
             )
-        models.append(ServedModel(name, Address(url, key_variable=variable)))
+        row = listed.get(name)
+        price = TokenPrice(prompt=row.prompt, completion=row.completion) if row else None
+        models.append(ServedModel(name, Address(url, key_variable=variable), price=price))
     if not models:
         say("no finished model yet: the pages show runs; `luosi demo` makes some")
     place.root.mkdir(parents=True, exist_ok=True)

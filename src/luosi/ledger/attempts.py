@@ -7,7 +7,7 @@ it cost. A line torn by a kill is skipped, and the next writer begins a new line
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -105,6 +105,17 @@ def all_attempts(folder: Path) -> list[Try]:
     """Every try in every log of `folder`, oldest first."""
     tries = [one for path in sorted(folder.glob("*.jsonl")) for one in read_attempts(path)]
     return sorted(tries, key=lambda one: one.started_at)
+
+
+def builds(tries: Iterable[Try]) -> list[list[Try]]:
+    """The tries behind each finished build, in the order in which they were finished; a rebuild is another build of its key."""
+    finished: list[list[Try]] = []
+    under_way: dict[str, list[Try]] = {}
+    for one in tries:
+        under_way.setdefault(one.key, []).append(one)
+        if one.reason == "published":
+            finished.append(under_way.pop(one.key))
+    return finished
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

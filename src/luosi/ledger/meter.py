@@ -84,8 +84,9 @@ class Usage:
         # the counter is the processor's: an accelerator's power is not in it
         measured = self._energy.joules() if self._machine.device == "cpu" else None
         machine = self._machine
-        watts_per_core = (machine.watts_busy - machine.watts_idle) / machine.cores
-        modelled = wall * machine.watts_idle + cpu * watts_per_core
+        watts_per_core = (machine.watts_busy - machine.watts_idle) / machine.cores if machine.device == "cpu" else 0.0
+        # an accelerator works while the processor waits for it
+        modelled = wall * (machine.watts_idle if machine.device == "cpu" else machine.watts_busy) + cpu * watts_per_core
         return Cost(
             wall_s=wall,
             cpu_s=cpu,

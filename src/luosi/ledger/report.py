@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from luosi.cost import Cost, Estimate, Interval, Money, Rates
-from luosi.ledger.attempts import Try
+from luosi.ledger.attempts import Try, builds
 
 LOADED_SHARE = 0.1
 """A try was disturbed if other programs kept more than this share of the machine busy meanwhile."""
@@ -139,9 +139,8 @@ def _line(
     step, stage, key, state = row
     cost = sum((one.cost for one in tries), Cost())
     estimate = tries[0].planned if tries else today if state in ("not started", "shared") else None
-    error = (
-        cost.wall_s / estimate.seconds.p50 - 1 if tries and estimate and state in ("published", "abandoned") else None
-    )
+    last = builds(tries)[-1:]  # of a step that was built again, the plan is held against the last time
+    error = sum(one.cost.wall_s for one in last[0]) / estimate.seconds.p50 - 1 if last and estimate else None
     return BillLine(
         step=step,
         stage=stage,
@@ -180,7 +179,10 @@ def _total(lines: Sequence[BillLine], rates: Rates) -> BillLine:
             peak_rss_bytes=max((line.spent.peak_rss_bytes for line in lines), default=0),
             money=paid,
         ),
-        error=math.fsum(line.spent.seconds for line in done) / expected - 1 if expected else None,
+        error=math.fsum((1 + (line.error or 0)) * line.planned.seconds.p50 for line in done if line.planned) / expected
+        - 1
+        if expected
+        else None,
         attempts=sum(line.attempts for line in lines),
         killed=sum(line.killed for line in lines),
         loaded=any(line.loaded for line in lines),

@@ -17,7 +17,7 @@ def best_precision(device: torch.device | str) -> Precision:
     """ "bf16" where the hardware multiplies it natively (CPU: AVX512-BF16 or AMX; CUDA: sm80 and later), else "fp32"."""
     kind = torch.device(device).type
     if kind == "cpu":
-        can = torch.cpu.get_capabilities()
+        can: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # newer than torch 2.11
         return "bf16" if can.get("avx512_bf16") or can.get("amx_bf16") else "fp32"
     if kind == "cuda":
         return "bf16" if torch.cuda.get_device_capability(device) >= (8, 0) else "fp32"

@@ -17,12 +17,13 @@ from typing import Any, Protocol
 
 from luosi.artifacts import Facts, Manifest
 from luosi.cost import Cost, Estimate, Machine
-from luosi.errors import BudgetExceeded, Interrupted, LuosiError
+from luosi.errors import BudgetExceeded, Interrupted, LuosiError, MissingDependency
 from luosi.pipeline.graph import Graph, Step
 from luosi.pipeline.key import canonical
 from luosi.pipeline.stage import Input, Inputs, Stage
 from luosi.pipeline.store import Store
 
+INSTALL_ALL = "pip install 'luosi[all]'"
 SMALLEST_FREE_BYTES = 64 * 1024 * 1024
 
 
@@ -198,6 +199,9 @@ class Runner:
                 store.publish(self._manifest(graph, step, facts, attempt.total(), planned))
             except OSError as error:
                 raise _disk_error(step.name, error) from error
+            except ModuleNotFoundError as error:
+                package, stage = error.name or "a package", step.stage.name
+                raise MissingDependency(package, needed_for=f"stage {stage}", install=INSTALL_ALL) from error
 
     def _manifest(self, graph: Graph, step: Step, facts: Facts, cost: Cost, planned: Planned) -> Manifest:
         key = graph.keys[step.name]

@@ -169,7 +169,7 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
     return {
         "budget": f"The plan expects about {middle}, and more than {high} with a chance of one in ten.",
         "steps.curate.heldout_fraction": f"About {held:,.0f} of {size:,} bytes that no model is trained on: what the routes "
-        "are measured by costs time, so no more than this, and no more than 10 % of the text.",
+        "are measured by costs time, so no more than this, and no more than 20 % of the text.",
         "steps.exam.questions": f"Of each source; the standard error of an accuracy is at most "
         f"{0.5 / evidence.questions**0.5:.2f}{lean}.",
         "steps.open": f"The usual start: an open model, {job.model.shape.parameters / 1e6:,.0f} M parameters.",

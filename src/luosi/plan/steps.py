@@ -208,7 +208,7 @@ def _budget(budget: Budget, total: Estimate, rates: Rates) -> list[BudgetCheck]:
         ("seconds", budget.seconds, total.seconds.p50, total.seconds.p90),
         ("kWh", budget.kwh, total.joules.p50 / 3.6e6, total.joules.p90 / 3.6e6),
         ("FLOP", budget.flop, total.flop, total.flop),
-        (low.currency, budget.usd, _units(low), _units(high)),
+        ("USD", budget.usd if low.currency == "USD" else None, _units(low), _units(high)),
     ]
     return [
         BudgetCheck(

@@ -23,8 +23,8 @@ from luosi.serve.wire import ApiError, events, shorten
 
 MAX_ANSWER_BYTES = 64 * 2**20
 CONNECT_S = 10.0
-SILENCE_S = 300.0
-"""An upstream may think this long between two bytes: a long prompt on a slow CPU does."""
+SILENCE_S = 1800.0
+"""An upstream may think this long between two bytes: a whole answer, not streamed, on a busy CPU."""
 
 
 @dataclass

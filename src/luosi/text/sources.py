@@ -27,6 +27,9 @@ Kind = Literal["files", "package", "docstrings"]
 
 _LICENCE = re.compile(r"(licen[cs]es?|notice|copying|copyright)([._-].*)?", re.IGNORECASE)
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+PLAIN = frozenset({".txt", ".md", ".jsonl", ".csv"})
+"""Suffixes of files that are about as large as the text in them."""
+
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
 
 
@@ -110,6 +113,14 @@ def files_digest(found: Iterable[SourceFile]) -> str:
 def size(spec: SourceSpec) -> int:
     """Bytes of the source's files on disk."""
     return sum(file.path.stat().st_size for file in files(spec))
+
+
+def text_bytes(spec: SourceSpec) -> int:
+    """UTF-8 bytes of the source's text: the files' size where they are plain text, else counted by reading them."""
+    found = files(spec)
+    if all(file.path.suffix.lower() in PLAIN for file in found):
+        return sum(file.path.stat().st_size for file in found)
+    return sum(len((raw.text or "").encode("utf-8", "replace")) for file in found for raw in read(spec, file))
 
 
 def read(spec: SourceSpec, file: SourceFile) -> Iterator[Raw]:

@@ -122,6 +122,25 @@ class PackedRows:
         return int(self._order[place]), position - int(self._ends[place - 1] if place else 0)
 
 
+class ShuffledRows:
+    """The rows of a PackedRows, each block of about an epoch in a random order: the rows of one long document, all alike, then
+    fall into different batches."""
+
+    def __init__(self, rows: PackedRows, length: int, seed: int) -> None:
+        self._rows, self._seed = rows, seed
+        self._size = max(1, rows.epoch_positions // length)
+        self._block = -1
+        self._order = np.empty(0, np.int64)
+        self.epoch_positions = rows.epoch_positions
+
+    def row(self, number: int) -> Row:
+        """Row `number`; each row of a block comes once."""
+        block, place = divmod(number, self._size)
+        if block != self._block:
+            self._order, self._block = shuffled(self._size, self._seed, block), block
+        return self._rows.row(block * self._size + int(self._order[place]))
+
+
 class MixedRows:
     """Rows of `main` with a `share` of rows from `other` strewn evenly between them: replay.
 
@@ -149,8 +168,8 @@ def batch(rows: Rows, number: int, size: int) -> Batch:
     )
 
 
-def dataset_rows(dataset: TokenDataset, *, length: int, start: int, end: int, seed: int) -> PackedRows:
-    """Rows of a TokenDataset, memory-mapped: its size does not matter.
+def dataset_rows(dataset: TokenDataset, *, length: int, start: int, end: int, seed: int) -> ShuffledRows:
+    """Rows of a TokenDataset in random order, memory-mapped: its size does not matter.
 
     Raises:
         DamagedArtifact: Its files do not fit each other.
@@ -164,4 +183,4 @@ def dataset_rows(dataset: TokenDataset, *, length: int, start: int, end: int, se
             f"token dataset {dataset.path}: {len(ids)} ids, {len(offsets)} offsets and {len(tokens)} tokens do not fit",
             hint="`luosi run --rebuild STEP` makes it again",
         )
-    return PackedRows(tokens, offsets, ids, length=length, start=start, end=end, seed=seed)
+    return ShuffledRows(PackedRows(tokens, offsets, ids, length=length, start=start, end=end, seed=seed), length, seed)

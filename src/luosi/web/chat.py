@@ -11,6 +11,7 @@ from typing import Any
 
 from nicegui import ui
 
+from luosi.errors import LuosiError
 from luosi.serve.prices import exact
 from luosi.serve.relay import Receipt
 from luosi.serve.wire import ApiError
@@ -121,13 +122,16 @@ class Chat:
                     if answer.add(chunk):
                         self._scroll()
             answer.finish(receipt)
-        except ApiError as error:
+        except (ApiError, LuosiError) as error:
             answer.fail(error.message)
         except asyncio.CancelledError:
             answer.finish(receipt, stopped=True)
             raise
         finally:
-            history.append({"role": "assistant", "content": answer.text})
+            if answer.text:
+                history.append({"role": "assistant", "content": answer.text})
+            else:
+                history.pop()  # a question without an answer would puzzle the model next time
 
     def _set_busy(self, busy: bool) -> None:
         self._button.text = self._words("stop" if busy else "send")
@@ -181,7 +185,7 @@ class Answer:
             if self._first is not None and usage.completion_tokens > 1 and now > self._first:
                 facts.append(words("speed", rate=short((usage.completion_tokens - 1) / (now - self._first))))
         if self._cut:
-            facts.append(words("cut", count=MAX_TOKENS))
+            facts.append(words("cut", count=usage.completion_tokens if usage else MAX_TOKENS))
         if receipt.cost is not None:
             facts.append(exact(receipt.cost))
         else:

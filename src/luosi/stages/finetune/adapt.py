@@ -108,8 +108,9 @@ def _trainable(folder: Path, config: Config) -> Transformer:
     if config.method == "lora":
         add_lora(model, rank=config.rank, alpha=config.alpha, targets=config.targets, seed=config.seed)
         if config.precision == "bf16":
-            for parameter in model.parameters():
-                if not parameter.requires_grad and parameter.ndim == 2:
+            for name, parameter in model.named_parameters():
+                # not the embedding: what it gives is the residual stream, which stays in fp32
+                if not parameter.requires_grad and parameter.ndim == 2 and "embed_tokens" not in name:
                     parameter.data = parameter.data.to(torch.bfloat16)
     return model.to(best_device())
 

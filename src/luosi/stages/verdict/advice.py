@@ -126,7 +126,7 @@ def _why(score: Scored) -> str:
     if shape is None or text is None:
         return ", which had read far more text before it saw yours"
     return (
-        f". It has only {text / 1e6:,.1f} MB of training text, {text / shape.parameters:.1f} bytes for each of its "
+        f". There are only {text / 1e6:,.1f} MB of training text, {text / shape.parameters:.1f} bytes for each of its "
         f"{shape.parameters / 1e6:,.1f} million parameters, where about {USUAL_BYTES_PER_PARAMETER} are usual; an open model "
         "brings what it read before"
     )
