@@ -35,6 +35,7 @@ from luosi.plan.design import design
 from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
 from luosi.plan.prices import PriceTable, load_prices, rates
 from luosi.plan.pricing import completer, pricer
+from luosi.plan.state import step_state
 from luosi.plan.steps import Plan, plan_steps
 from luosi.recipe import Recipe, read_recipe, recipe_graph
 from luosi.stages.command.stage import CommandStage
@@ -482,22 +483,7 @@ class Workspace:
     def state(self, ref: RecipeRef) -> dict[str, Any]:
         """The chain as it stands: each step's state, inputs, progress and curves, for drawing."""
         plan = self.plan(ref)
-        steps = [self._step_state(line.model_dump(mode="json")) for line in plan.steps]
-        return {"recipe": plan.recipe, "steps": steps}
-
-    def _step_state(self, line: dict[str, Any]) -> dict[str, Any]:
-        tries = read_attempts(self.store.attempts_file(line["key"]))
-        progress = [point for one in tries for point in one.progress]
-        metrics: dict[str, list[list[float]]] = {}
-        for point in progress:
-            for name, value in point.metrics.items():
-                metrics.setdefault(name, []).append([point.done, value])
-        last = tries[-1] if tries else None
-        state = line["state"] if line["state"] == "hit" or last is None or last.reason == "published" else last.reason
         return {
-            "step": line["step"], "stage": line["stage"], "key": line["key"], "state": state, "inputs": line["inputs"],
-            "done": progress[-1].done if progress else 0, "total": progress[-1].total if progress else 0,
-            "unit": progress[-1].unit if progress else "", "metrics": metrics, "why": line["why"],
-            "message": last.message if last else "", "attempts": len(tries),
-            "planned_s": line["whole"]["seconds"]["p50"], "spent_s": sum(one.cost.wall_s for one in tries),
-        }  # fmt: skip
+            "recipe": plan.recipe,
+            "steps": [step_state(line, read_attempts(self.store.attempts_file(line.key))) for line in plan.steps],
+        }
