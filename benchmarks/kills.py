@@ -21,7 +21,10 @@ from tests.killing import published, run_with_kills
 from luosi import Workspace
 from luosi.api import shipped_recipe
 
-ROUND = 8
+ROUND = 5
+"""Kills of one run, which is then let end."""
+LONGEST_S = 15.0
+"""A kill comes up to so long after a step began: long enough that it may hit any of the later ones."""
 
 
 def main(wanted: int) -> None:
@@ -36,7 +39,7 @@ def main(wanted: int) -> None:
         while survived < wanted:
             begun = time.monotonic()
             root = Path(folder) / f"round{rounds}"
-            hit = run_with_kills(root, recipe, min(ROUND, wanted - survived), seed=rounds, longest_s=4.0)
+            hit = run_with_kills(root, recipe, min(ROUND, wanted - survived), seed=rounds, longest_s=LONGEST_S)
             different = {name for name in expected if published(root).get(name) != expected[name]}
             bill = Workspace(root).bill(recipe)
             if different or bill.total.killed != sum(hit.values()):
