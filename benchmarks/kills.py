@@ -21,9 +21,9 @@ from tests.killing import published, run_with_kills
 from luosi import Workspace
 from luosi.api import shipped_recipe
 
-ROUND = 5
+ROUND = 12
 """Kills of one run, which is then let end."""
-LONGEST_S = 15.0
+LONGEST_S = 5.0
 """A kill comes up to so long after a step began: long enough that it may hit any of the later ones."""
 
 

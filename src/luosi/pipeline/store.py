@@ -226,7 +226,8 @@ class Store:
         doomed += [path for path in sorted((self.root / "staging").glob("*")) if path.name not in wanted]
         doomed += sorted((self.root / "trash").glob("*"))
         freed = []
-        (self.root / "locks").mkdir(parents=True, exist_ok=True)
+        if doomed:
+            (self.root / "locks").mkdir(exist_ok=True)
         for path in doomed:
             try:
                 with FileLock(self.root / "locks" / path.name, timeout=0):
