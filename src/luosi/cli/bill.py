@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from luosi.api import Workspace
 from luosi.cli.common import (
     DEFAULT_WORKSPACE,
     JsonOption,
+    LatestRecipeArgument,
     WorkspaceOption,
     energy,
     flop,
@@ -25,9 +22,7 @@ from luosi.ledger.report import Bill, BillLine
 
 
 def bill(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or name; the one run last if left out.", metavar="[RECIPE]")
-    ] = "",
+    recipe: LatestRecipeArgument = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     json: JsonOption = False,
 ) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from luosi.api import Workspace
 from luosi.cost import Interval, Money
+from luosi.errors import UsageError
 
 WorkspaceOption = Annotated[
     str,
@@ -26,13 +27,14 @@ SetOption = Annotated[
 RecipeArgument = Annotated[
     str, typer.Argument(help="A recipe's path, or the name of one that was run here.", metavar="RECIPE")
 ]
+LatestRecipeArgument = Annotated[
+    str, typer.Argument(help="A recipe's path or name; the one run last if left out.", metavar="[RECIPE]")
+]
 DEFAULT_WORKSPACE = "luosi-work"
 
 
 def latest(workspace: Workspace, recipe: str) -> str:
     """`recipe`, or the one run last here if it is ""."""
-    from luosi.errors import UsageError
-
     if recipe:
         return recipe
     names = workspace.recipes()

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from luosi.api import Workspace
-from luosi.cli.common import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, latest, money, print_json, print_table
+from luosi.cli.common import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    LatestRecipeArgument,
+    WorkspaceOption,
+    latest,
+    money,
+    print_json,
+    print_table,
+)
 from luosi.stages.verdict.money import RouteMoney, VerdictReport
 
 
 def verdict(
-    recipe: Annotated[
-        str, typer.Argument(help="A recipe's path or name; the one run last if left out.", metavar="[RECIPE]")
-    ] = "",
+    recipe: LatestRecipeArgument = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
     json: JsonOption = False,
 ) -> None:
