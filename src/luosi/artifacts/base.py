@@ -15,10 +15,27 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 
 from luosi.artifacts.shape import ModelShape
-from luosi.cost import Cost, Estimate
+from luosi.cost import Cost, Estimate, Money
 from luosi.errors import DamagedArtifact
 
 MANIFEST_FORMAT = 1
+
+
+class ArmFacts(BaseModel):
+    """What one arm of a race took: measured on this machine, so not part of the artifact's content."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    answers: int
+    latency_p50_s: float | None = None
+    """Seconds from question to whole answer, retrieval included, one question at a time; half took less."""
+    latency_p90_s: float | None = None
+    busy_s: float = 0.0
+    """Seconds this machine worked for the arm's answers: 0 for a rented model but for its retrieval."""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    fees: Money | None = None
+    """Paid to others."""
 
 
 class Facts(BaseModel):
@@ -45,6 +62,12 @@ class Facts(BaseModel):
     """Of a bundle: measured in the engine on this machine, all cores."""
     load_s: float | None = None
     rss_bytes: int | None = None
+    passages: int | None = None
+    """Of an index."""
+    pairs: int | None = None
+    """Questions with answers to train on."""
+    arms: dict[str, ArmFacts] | None = None
+    """Of a race, by arm."""
     figures: dict[str, float | int | str | bool] = {}
     """What only this stage knows, for people to read (parity figures, final loss, ...)."""
 

@@ -1,7 +1,8 @@
-"""Corpus: clean text by source and split, what was dropped and why. Exam: questions with choices."""
+"""Corpus: clean text by source and split, what was dropped and why. Exam: questions and how their answers are marked."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Literal
 
@@ -22,6 +23,16 @@ class Document(BaseModel):
     text: str
     family: str = ""
     language: str = ""
+    file: str = ""
+    """The file it is from, as people know it: "a/b.pdf", "all.zip/c.docx"."""
+    page: int = 0
+    """Page (or slide) of its first character, from 1; 0 where the format has none."""
+    pages: tuple[int, ...] = ()
+    """Character offsets in `text` at which each further page begins."""
+
+    def page_at(self, offset: int) -> int:
+        """The page on which character `offset` stands; 0 where the format has none."""
+        return self.page + bisect_right(self.pages, offset) if self.page else 0
 
 
 class Corpus(Artifact):
@@ -46,23 +57,45 @@ class Corpus(Artifact):
         return [str(name) for name in order]
 
 
+Grader = Literal["choice", "exact", "number", "date", "f1", "passage", "judge"]
+"""How an answer is marked: a choice taken, the same words, the same number, the same date, tokens shared with an accepted answer,
+tokens shared with the reference passage, or the word of a judge model."""
+
+
 class Question(BaseModel):
-    """A multiple-choice question: which of `choices` goes on from `prompt`; `answer` is the index of the right one."""
+    """One question. With `choices`, `answer` is the index of the right one; else `answers` are the accepted ones, or `passage` is
+    all that is known of the answer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: str
     source: str
+    """The corpus's source it was made from; "own" for the user's own."""
     prompt: str
-    choices: tuple[str, ...] = Field(min_length=2)
-    answer: int = Field(ge=0)
+    choices: tuple[str, ...] = ()
+    answer: int | None = Field(default=None, ge=0)
+    answers: tuple[str, ...] = ()
+    passage: str = ""
+    file: str = ""
+    """Where the answer stands, if the user said so: the file's name as people know it."""
+    page: int = 0
+    grader: Grader = "choice"
     document: str = ""
     """The held-out document it was made from: the cluster of its error. "" for the user's own questions."""
+    origin: str = ""
+    """Where it comes from: "questions.xlsx row 12", "correction 3 of 2026-11-22"."""
 
     @model_validator(mode="after")
-    def _answer_is_a_choice(self) -> Question:
-        if self.answer >= len(self.choices):
-            raise ValueError(f"answer is choice {self.answer}, but there are {len(self.choices)} choices")
+    def _can_be_marked(self) -> Question:
+        if self.choices:
+            if len(self.choices) < 2:
+                raise ValueError("a question has one choice; expected at least two, or none")
+            if self.answer is None or self.answer >= len(self.choices):
+                raise ValueError(f"answer is choice {self.answer}, but there are {len(self.choices)} choices")
+        elif not self.answers and not self.passage:
+            raise ValueError("a question has neither choices nor answers nor a passage")
+        if (self.grader == "choice") != bool(self.choices):
+            raise ValueError(f"grader {self.grader!r} and {len(self.choices)} choices do not go together")
         return self
 
 

@@ -15,6 +15,9 @@ class Score(BaseModel):
     mean: float
     se: float | None
     clusters: int
+    low: float | None = None
+    high: float | None = None
+    """95 % interval, where one was computed (accuracies)."""
 
 
 class DocumentScore(BaseModel):
@@ -90,6 +93,15 @@ class Difference(BaseModel):
     clusters: int
 
 
+class Sentence(BaseModel):
+    """One sentence for people, in both languages of the product."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    en: str
+    zh: str
+
+
 class Route(BaseModel):
     """One way to answer the questions, with its quality; money is added when the verdict is shown, from the ledger and today's prices."""
 
@@ -109,6 +121,26 @@ class Route(BaseModel):
     accuracy: Score | None
     bpb_difference: Difference | None
     accuracy_difference: Difference | None
+    arm: str = ""
+    """The race's arm it was asked as; "" where it was not asked the user's questions."""
+    files: bool = False
+    """Whether it answers with passages of the files before it."""
+    index_key: str = ""
+    leaves_house: bool = False
+    """Whether questions and passages go to somebody else's machine."""
+    asked: int = 0
+    """Of the user's questions."""
+    stopped: str = ""
+    """Why it was not asked all of them; "" if it was."""
+    own: Score | None = None
+    """Accuracy on the user's questions."""
+    own_difference: Difference | None = None
+    """To the reference, on the questions both were asked."""
+    by_grader: dict[str, Score] = {}
+    cited: Score | None = None
+    """Share of the questions whose file is known where the answer cites it."""
+    troubles: dict[str, int] = {}
+    """Answers that did not come, by reason: they count as wrong."""
     note: str = ""
     """For routes that were not measured: what to do to have them measured."""
 
