@@ -79,6 +79,10 @@ class Rates(Frozen):
         raise UsageError("no price is known for this machine", hint="set machine_hour or electricity in rates.toml")
 
 
+def _sum(first: Money | None, second: Money | None) -> Money | None:
+    return first + second if first and second else first or second
+
+
 class Cost(Frozen):
     """What was spent: every attempt of a step counts, killed ones too.
 
@@ -101,7 +105,6 @@ class Cost(Frozen):
 
     def __add__(self, other: Cost) -> Cost:
         ways = {self.joules_by, other.joules_by} - {"none"}
-        fees = self.fees + other.fees if self.fees and other.fees else self.fees or other.fees
         return Cost(
             wall_s=self.wall_s + other.wall_s,
             cpu_s=self.cpu_s + other.cpu_s,
@@ -114,7 +117,7 @@ class Cost(Frozen):
             bytes_written=self.bytes_written + other.bytes_written,
             peak_rss_bytes=max(self.peak_rss_bytes, other.peak_rss_bytes),
             peak_vram_bytes=max(self.peak_vram_bytes, other.peak_vram_bytes),
-            fees=fees,
+            fees=_sum(self.fees, other.fees),
         )
 
     def money(self, rates: Rates) -> Money:
@@ -163,6 +166,8 @@ class Estimate(Frozen):
     flop: float = 0.0
     joules: Interval = Interval(p10=0.0, p50=0.0, p90=0.0)
     memory_bytes: int = 0
+    fees: Money | None = None
+    """To be paid to others (rented models) at most, in addition to the machine."""
 
     def __add__(self, other: Estimate) -> Estimate:
         return Estimate(
@@ -170,7 +175,13 @@ class Estimate(Frozen):
             flop=self.flop + other.flop,
             joules=self.joules + other.joules,
             memory_bytes=max(self.memory_bytes, other.memory_bytes),
+            fees=_sum(self.fees, other.fees),
         )
+
+    def money(self, rates: Rates, point: Literal["p10", "p50", "p90"] = "p50") -> Money:
+        """What it is expected to cost at one point of the interval, fees included."""
+        own = rates.money(wall_s=getattr(self.seconds, point), joules=getattr(self.joules, point))
+        return own + self.fees if self.fees else own
 
 
 class Factor(Frozen):
@@ -205,10 +216,11 @@ class Machine(Frozen):
         """The faster of the two precisions."""
         return max(self.fp32_flops, self.bf16_flops)
 
-    def estimate(self, stage: str, *, seconds: float, flop: float = 0.0, memory_bytes: int = 0) -> Estimate:
+    def estimate(
+        self, stage: str, *, seconds: float, flop: float = 0.0, memory_bytes: int = 0, fees: Money | None = None
+    ) -> Estimate:
         """An estimate of `seconds` by first principles, corrected by what the ledger knows of `stage` here."""
         factor = self.factors.get(stage, Factor())
         interval = Interval.around(max(seconds, 0.05) * factor.ratio, factor.sigma)
-        return Estimate(
-            seconds=interval, flop=flop, joules=interval.times(self.watts_busy), memory_bytes=int(memory_bytes)
-        )
+        joules = interval.times(self.watts_busy)
+        return Estimate(seconds=interval, flop=flop, joules=joules, memory_bytes=int(memory_bytes), fees=fees)

@@ -75,8 +75,9 @@ class Bill(BaseModel):
 
 def planned(estimate: Estimate, rates: Rates) -> Planned:
     """An estimate with its money: that of the median."""
-    money = rates.money(wall_s=estimate.seconds.p50, joules=estimate.joules.p50)
-    return Planned(seconds=estimate.seconds, flop=estimate.flop, joules=estimate.joules, money=money)
+    return Planned(
+        seconds=estimate.seconds, flop=estimate.flop, joules=estimate.joules, money=estimate.money(rates)
+    )
 
 
 def spent(cost: Cost, rates: Rates) -> Spent:

@@ -85,7 +85,7 @@ def takes(estimate: Estimate, kind: Kind, rates: Rates, point: Point = "p90") ->
     """
     seconds, joules = getattr(estimate.seconds, point), getattr(estimate.joules, point)
     if kind == "usd":
-        money = rates.money(wall_s=seconds, joules=joules)
+        money = estimate.money(rates, point)
         if money.currency != "USD":
             raise UsageError(
                 f"the budget is in USD, this machine is billed in {money.currency}",

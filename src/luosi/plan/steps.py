@@ -145,6 +145,7 @@ def _line(
         flop=whole.flop * left,
         joules=whole.joules.times(left),
         memory_bytes=0 if manifest else whole.memory_bytes,
+        fees=None if manifest else whole.fees,
     )
     state: State = "hit" if manifest else "damaged" if damage else "resume" if done else "build"
     warnings = []
@@ -202,8 +203,7 @@ def _why(graph: Graph, store: Store, step: Step, states: Mapping[str, State]) ->
 
 
 def _budget(budget: Budget, total: Estimate, rates: Rates) -> list[BudgetCheck]:
-    low = rates.money(wall_s=total.seconds.p50, joules=total.joules.p50)
-    high = rates.money(wall_s=total.seconds.p90, joules=total.joules.p90)
+    low, high = total.money(rates), total.money(rates, "p90")
     rows = [
         ("seconds", budget.seconds, total.seconds.p50, total.seconds.p90),
         ("kWh", budget.kwh, total.joules.p50 / 3.6e6, total.joules.p90 / 3.6e6),
