@@ -13,7 +13,7 @@ from luosi.artifacts import ModelShape
 from luosi.cost import Estimate, Interval, Machine, Money, Price, Rates
 from luosi.errors import UsageError
 from luosi.plan.budget import Budget, parse_budget
-from luosi.plan.chain import Job, OpenModel, Questions, Text
+from luosi.plan.chain import Address, Given, Job, OpenModel, Text
 from luosi.plan.design import design
 from luosi.plan.pricing import completer, pricer
 from luosi.stages.command.stage import CommandStage
@@ -64,11 +64,11 @@ def designed(budget: str, **changes: Any) -> tuple[str, dict[str, Any]]:
 
 
 def test_a_recipe_is_complete_and_wired() -> None:
-    text, recipe = designed("10 min", questions=Questions("q.jsonl", "ef" * 32))
+    text, recipe = designed("10 min", questions=Given("q.jsonl", "ef" * 32))
     steps = recipe["steps"]
     assert list(steps) == [
-        "curate", "exam", "open", "ship_open", "open_q8", "adapt", "ship_adapt", "adapt_q8",
-        "score_open", "score_adapt", "score_xz", "verdict",
+        "curate", "exam", "passages", "open", "ship_open", "open_q8", "adapt", "pairs", "tuned", "ship_adapt", "adapt_q8",
+        "score_open", "score_adapt", "score_xz", "race", "verdict",
     ]  # fmt: skip
     for name, step in steps.items():
         for source in step.get("inputs", {}).values():
@@ -80,9 +80,27 @@ def test_a_recipe_is_complete_and_wired() -> None:
     assert steps["open"]["shape"]["width"] == 576 and "path" not in steps["open"]
     assert steps["exam"]["own"] == "q.jsonl"
     assert steps["verdict"]["routes"] == {"score_open": "open", "score_adapt": "adapt", "score_xz": "baseline"}
-    assert steps["verdict"]["inputs"]["scores"] == ["score_open", "score_adapt", "score_xz"]
+    assert steps["verdict"]["inputs"] == {"scores": ["score_open", "score_adapt", "score_xz"], "answers": "race"}
+    assert set(steps["race"]["arms"]) == {"open", "open_files", "adapt", "adapt_files"}
+    assert steps["race"]["inputs"]["bundles"] == ["open_q8", "adapt_q8"]
     assert recipe["budget"] == {"seconds": 600.0}
     assert text.startswith("# Written by `luosi new` for a budget of 10 min")
+
+
+def test_without_questions_of_ones_own_there_is_no_race() -> None:
+    _, recipe = designed("10 min")
+    assert not {"passages", "pairs", "tuned", "race"} & set(recipe["steps"])
+    assert recipe["steps"]["ship_adapt"]["inputs"] == {"model": "adapt"}
+
+
+def test_rented_models_are_arms_with_their_price_and_a_cap() -> None:
+    price = {"prompt_nano": 1, "completion_nano": 2, "currency": "USD", "source": "a list", "date": "2026-11-22"}
+    rented = Address("big", "https://host/v1", "openai", "KEY", price)
+    _, recipe = designed("10 min", questions=Given("q.jsonl", "ef" * 32), rented=(rented,), cap_nano=5)
+    race = recipe["steps"]["race"]
+    assert race["arms"]["rent"] == {"route": "rent", "rented": "big", "files": False}
+    assert race["arms"]["rent_files"]["files"]
+    assert race["rented"]["big"]["completion_nano"] == 2 and race["cap_nano"] == 5
 
 
 @settings(max_examples=40, deadline=None)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from luosi.api import Workspace
+from luosi.api import Asked, Workspace
 from luosi.cli.common import DEFAULT_WORKSPACE, WorkspaceOption, say
 from luosi.errors import UsageError
 
@@ -19,7 +19,26 @@ def new(
         str, typer.Option(help="What may be spent in all: '10 min', '1 h', '5 USD', '2 kWh' or '1e17 FLOP'.")
     ],
     questions: Annotated[
-        str, typer.Option(help="Your own questions with choices and answers, JSONL or CSV.", metavar="FILE")
+        str,
+        typer.Option(
+            help="Your own questions with known answers, JSONL, CSV or XLSX: every route is then asked them, with your files and without.",
+            metavar="FILE",
+        ),
+    ] = "",
+    rent: Annotated[
+        list[str],
+        typer.Option(
+            help="Ask a rented model too: NAME=URL, or NAME=URL#KEY_VARIABLE for its key; NAME is its row in the price table. May be repeated.",
+            metavar="NAME=URL",
+        ),
+    ] = [],
+    cap: Annotated[str, typer.Option(help="The most that rented models' answers may cost in all.")] = "1 USD",
+    system: Annotated[
+        str, typer.Option(help="A system prompt for every model asked; the made models carry it.", metavar="TEXT")
+    ] = "",
+    corrections: Annotated[
+        str,
+        typer.Option(help="Corrected answers to train on, as `luosi exam export --pairs` writes them.", metavar="FILE"),
     ] = "",
     model: Annotated[
         str, typer.Option(help="An open model: Hugging Face folder or GGUF. SmolLM2-135M if left out.", metavar="PATH")
@@ -36,7 +55,8 @@ def new(
         raise UsageError(f"there is no folder {str(path.parent)!r}", hint="make it first, or --output elsewhere")
     place = Workspace(workspace)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip(".-")[:64] or "my"
-    text = place.new(files, budget, questions=questions, model=model, name=name, say=say)
+    asked = Asked(questions=questions, corrections=corrections, rent=rent, cap=cap, system_prompt=system)
+    text = place.new(files, budget, asked=asked, model=model, name=name, say=say)
     path.write_bytes(_utf8(text))
     say(f"wrote {output}: read it, then `luosi plan {output}` and `luosi run {output}`")
 

