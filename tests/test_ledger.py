@@ -62,6 +62,16 @@ def test_a_killed_attempt_costs_what_its_last_tick_says_and_torn_lines_are_skipp
     assert [one.reason for one in read_attempts(path)] == ["killed", "published"], "a new line follows a torn one"
 
 
+def test_money_paid_to_others_is_on_the_log_before_the_next_tick(tmp_path: Path) -> None:
+    meter = LedgerMeter(lambda key: tmp_path / f"{key}.jsonl", "r", MACHINE)
+    planned = Planned(MACHINE.estimate("slow", seconds=1.0), 1.0)
+    with meter.attempt(key="k1-a", step="s", stage="slow", planned=planned) as one:
+        for paid in range(1, 4):
+            one.spend(Cost(fees=Money(nano=7, currency="USD")))
+            (read,) = read_attempts(tmp_path / "k1-a.jsonl")
+            assert read.cost.fees == Money(nano=7 * paid, currency="USD")
+
+
 def test_children_are_counted(tmp_path: Path) -> None:
     import subprocess
     import sys

@@ -5,10 +5,14 @@ Screenshots go to pytest's temporary folder, or to the folder named in LUOSI_SCR
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import re
 import shutil
 import socket
+import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +24,9 @@ pytest.importorskip("nicegui", reason="nicegui is not installed: pip install 'lu
 
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
+from luosi.web.answered import rounds  # noqa: E402
 from tests.serving import Running, small_model, start  # noqa: E402
-from tests.web_example import HOSTILE  # noqa: E402
+from tests.web_example import HOSTILE, IMAGE, RACE, race_answers  # noqa: E402
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -35,6 +40,7 @@ ARGUMENTS = [
 SIZES = {"desktop": (1280, 800), "phone": (390, 844)}
 PATIENCE_MS = 60_000
 MODEL = "<b>smol</b>"
+BOTH = pytest.mark.parametrize(("page", "language"), [("desktop", "en"), ("phone", "zh")], indirect=["page"])
 DESKTOP = pytest.mark.parametrize("page", ["desktop"], indirect=True)
 
 
@@ -45,12 +51,58 @@ def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """An OpenAI-shaped server: model "endless" never ends by itself, "files" says at the end which passages it was shown."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        try:
+            if asked["model"] == "endless":
+                while True:
+                    self.say({"choices": [{"delta": {"content": "word "}}]})
+                    time.sleep(0.02)
+            self.say({"choices": [{"delta": {"content": f"25 days [1].{HOSTILE}"}}]})
+            shown = {
+                "number": 1,
+                "file": f"{IMAGE}handbook.pdf",
+                "page": 12,
+                "heading": "Leave",
+                "text": f"Everyone has 25 days.{IMAGE}",
+            }
+            self.say(
+                {"choices": [{"delta": {}, "finish_reason": "stop"}], "luosi": {"passages": [{**shown, "cited": True}]}}
+            )
+            self.wfile.write(b"data: [DONE]\n\n")
+        except OSError:
+            pass  # the gateway left
+
+    def say(self, chunk: dict[str, object]) -> None:
+        self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        self.wfile.flush()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def upstream() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, upstream: str) -> Iterator[Running]:
     accounts = tmp_path_factory.mktemp("pages") / "accounts.db"
     model = {"name": MODEL, "gguf": small_model(), "prices": [10**8, 4 * 10**8]}
+    others = [{"name": name, "url": upstream} for name in ("endless", "files")]
     nobody = {"name": "nobody", "url": "http://127.0.0.1:9/v1"}
-    with start([model, nobody], pages="example", accounts=accounts) as running:
+    with start([model, *others, nobody], pages="example", accounts=accounts) as running:
         yield running
 
 
@@ -98,9 +150,10 @@ def shoot(page: Page, folder: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", ("Runs", "running", "Spent")), ("zh", ("运行", "运行中", "实际"))]
+    ("language", "words"),
+    [("en", ("Runs", "running", "Spent", "The routes")), ("zh", ("运行", "运行中", "实际", "各条路线"))],
 )
-def test_the_reports(page: Page, site: Running, shots: Path, language: str, words: tuple[str, str, str]) -> None:
+def test_the_reports(page: Page, site: Running, shots: Path, language: str, words: tuple[str, str, str, str]) -> None:
     visit(page, site, f"/{language}/runs")
     assert page.locator("html").get_attribute("lang", timeout=PATIENCE_MS) == {"en": "en-US", "zh": "zh-CN"}[language]
     expect(page.get_by_role("heading", name=words[0], exact=True)).to_be_visible()
@@ -113,7 +166,7 @@ def test_the_reports(page: Page, site: Running, shots: Path, language: str, word
     shoot(page, shots, f"runs-{language}")
     visit(page, site, f"/{language}/verdict")
     expect(page.locator(".chart canvas")).to_be_visible()
-    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(page.get_by_role("table", name=words[3]).locator("tbody tr")).to_have_count(6)
     expect(page.get_by_text("not measured until you connect it").first).to_be_visible()
     shoot(page, shots, f"verdict-{language}")
     visit(page, site, f"/{language}/bill")
@@ -137,48 +190,260 @@ def test_a_step_is_chosen_with_the_keyboard_and_the_language_is_switched_on_the_
 def test_the_picture_of_the_verdict_can_be_turned(page: Page, site: Running) -> None:
     visit(page, site, "/en/verdict")
     page.get_by_role("button", name="Accuracy").click()
-    expect(page.get_by_text("Not drawn, because a figure is missing: xz, example-mini")).to_be_visible()
+    expect(page.get_by_text("Not drawn, because a figure is missing: E xz, F example-mini")).to_be_visible()
     page.get_by_role("button", name="Cost to make").click()
     expect(page.locator(".chart canvas")).to_be_visible()
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_chat_streams_stops_and_tells_speed_and_cost(page: Page, site: Running, shots: Path, language: str) -> None:
-    stop, send = {"en": ("Stop", "Send"), "zh": ("停止", "发送")}[language]
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+
+
+@BOTH
+def test_chat_streams_and_tells_speed_and_cost(page: Page, site: Running, language: str) -> None:
     visit(page, site, f"/{language}/chat")
     expect(page.locator(".badge.ready")).to_be_visible()
-    box = page.get_by_role("textbox")
-    box.focus()
-    page.keyboard.type("What is the capital of France?")
+    page.get_by_role("textbox").focus()
+    page.keyboard.type("What is the capital of France? <script>window.hacked=1</script>")
     page.keyboard.press("Shift+Enter")
     page.keyboard.type("One word.")
     page.keyboard.press("Enter")
-    expect(page.locator(".turn.user")).to_have_text("What is the capital of France?\nOne word.")
-    expect(page.locator(".turn.answer .meta")).to_have_text(re.compile(r"\d+ \+ \d+ .* · 0\.\d{9} USD"))
-    box.fill("Tell a very long story about a <script>window.hacked=1</script> screw.")
+    expect(page.locator(".turn.user")).to_have_text(
+        "What is the capital of France? <script>window.hacked=1</script>\nOne word."
+    )
+    expect(page.locator(".turn.answer .meta").first).to_have_text(re.compile(r"\d+ \+ \d+ .* · 0\.\d{9} USD"))
+    assert page.evaluate("window.hacked") is None
+
+
+@BOTH
+def test_chat_stops_cites_is_corrected_and_outlives_a_reload(
+    page: Page, site: Running, shots: Path, language: str
+) -> None:
+    words = {
+        "en": ("Model", "Stop", "Send", "stopped", "Correct this", "Save", "Corrected: 30 days"),
+        "zh": ("模型", "停止", "发送", "已停止", "更正此回答", "保存", "已更正：30 days"),
+    }
+    model, stop, send, stopped, correct, save, corrected = words[language]
+    visit(page, site, f"/{language}/chat")
+    choose(page, model, "endless")
+    page.get_by_role("textbox").fill("How long is a piece of string?")
     page.keyboard.press("Enter")
-    expect(page.locator(".turn.answer .body:not(.waiting)").nth(1)).to_have_text(re.compile(r"\w+ \w+"))
-    shoot(page, shots, f"chat-{language}")
+    expect(page.locator(".turn.answer .body")).to_contain_text("word word")
     page.get_by_role("button", name=stop).click()
-    expect(page.locator(".turn.answer .meta").nth(1)).to_contain_text({"en": "stopped", "zh": "已停止"}[language])
+    expect(page.locator(".turn.answer .meta").first).to_contain_text(stopped)
     expect(page.get_by_role("button", name=send)).to_be_visible()
+    choose(page, model, "files")
+    page.get_by_role("textbox").fill("How many days of leave are there?")
+    page.keyboard.press("Enter")
+    answer = page.locator(".turn.answer").nth(1)
+    cited = answer.locator(".passage.cited summary")
+    expect(cited).to_contain_text("handbook.pdf")
+    cited.focus()
+    page.keyboard.press("Enter")
+    expect(answer.locator("blockquote")).to_contain_text("Everyone has 25 days.")
+    answer.get_by_role("button", name=correct).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill("30 days")
+    dialog.get_by_role("button", name=save).click()
+    expect(answer.locator(".corrected")).to_contain_text(corrected)
+    shoot(page, shots, f"chat-{language}")
+    page.reload()
+    expect(page.locator(".turn.user")).to_have_count(2)
+    expect(page.locator(".turn.answer .corrected").nth(1)).to_contain_text(corrected)
+    expect(page.locator(".turn.answer .passage")).to_have_count(1)
     assert page.evaluate("window.hacked") is None
 
 
 @DESKTOP
 def test_a_model_that_cannot_be_reached_is_told_in_the_chat(page: Page, site: Running) -> None:
     visit(page, site, "/en/chat")
-    page.get_by_role("combobox").click()
-    page.get_by_role("option", name="nobody").click()
+    choose(page, "Model", "nobody")
     page.get_by_role("textbox").fill("hello")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
 
 
+OWN = {
+    "en": ("Show", "Where routes differ", "Wrong in the best route", "Mark as wrong", "Correct the expected answer", "Save", "first year"),
+    "zh": ("显示", "路线答案对错不一", "最佳路线答错", "判为错误", "更正标准答案", "保存", "第一年"),
+}  # fmt: skip
+
+
+@BOTH
+def test_a_verdict_on_own_questions(page: Page, site: Running, shots: Path, language: str) -> None:
+    _, differ, best_wrong, _, _, _, year = OWN[language]
+    visit(page, site, f"/{language}/verdict?recipe={RACE}")
+    expect(page.locator(".lead")).to_contain_text({"en": "Take adapted + files", "zh": "选适配模型 + 文件"}[language])
+    expect(page.locator(".chart canvas")).to_be_visible()
+    expect(page.locator(".key li")).to_have_count(6)
+    slider = page.get_by_role("slider")
+    slider.focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".summary")).to_contain_text(year)
+    first = page.locator(".summary").inner_text()
+    page.keyboard.press("End")
+    expect(
+        page.get_by_text({"en": "1,000,000 questions a day", "zh": "每天 1,000,000 个问题"}[language], exact=True)
+    ).to_be_visible()
+    expect(page.locator(".summary")).not_to_have_text(first)
+    expect(slider).to_have_attribute("aria-valuetext", re.compile("1,000,000"))
+    expect(page.locator(".question")).to_have_count(25)
+    choose(page, OWN[language][0], differ)
+    choose(page, OWN[language][0], best_wrong)
+    first_wrong = next(one for one in rounds(race_answers(), [], []) if one.right("rent_files") is False)
+    line = page.locator(".question").first
+    expect(line.locator(".prompt")).to_have_text(f"{first_wrong.number}. {first_wrong.question.prompt}")
+    expect(line.locator(".ticked.wrong")).not_to_have_count(0)
+    expect(line.locator(".answers > *")).to_have_count(0)  # drawn only when it is opened
+    line.locator("> summary").focus()
+    page.keyboard.press("Enter")
+    expect(line.locator("article.answer")).to_have_count(6)
+    line.locator(".passage.cited summary").first.click()
+    expect(line.locator("blockquote").first).to_contain_text("The rule in force")
+    shoot(page, shots, f"verdict-own-{language}")
+
+
+@BOTH
+def test_answers_are_marked_and_corrected_by_a_person(page: Page, site: Running, language: str) -> None:
+    _, _, _, wrong, correct, save, _ = OWN[language]
+    number = {"en": 2, "zh": 6}[language]  # marked by the judge, and not marked yet
+    visit(page, site, f"/{language}/verdict?recipe={RACE}")
+    line = page.locator(".question").nth(number)
+    line.locator("> summary").click()
+    button = line.get_by_role("button", name=wrong).nth(5)
+    expect(button).to_have_attribute("aria-pressed", "false")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(line.locator("article.answer").nth(5).locator(".badge")).to_contain_text(
+        {"en": "by a person", "zh": "人工判定"}[language]
+    )
+    expect(
+        page.get_by_text(
+            re.compile({"en": r"agrees with people in \d of the \d", "zh": r"都评过的 \d 个回答中"}[language])
+        )
+    ).to_be_visible()
+    line.get_by_role("button", name=correct).click()
+    page.get_by_role("dialog").get_by_role("textbox").fill(f"corrected {IMAGE}")
+    page.get_by_role("dialog").get_by_role("button", name=save).click()
+    expect(line.locator(".expected")).to_contain_text("corrected <img")
+    visit(page, site, f"/{language}/verdict?recipe={RACE}")
+    line = page.locator(".question").nth(number)
+    line.locator("> summary").click()
+    expect(line.get_by_role("button", name=wrong).nth(5)).to_have_attribute("aria-pressed", "true")
+    expect(line.locator(".expected")).to_contain_text("corrected <img")
+    visit(page, site, f"/{language}/questions")
+    expect(page.locator(".own", has_text="corrected <img").first).to_be_visible()
+    assert page.evaluate("window.hacked") is None
+
+
+@DESKTOP
+def test_the_report_is_a_file_that_runs_nothing(page: Page, site: Running) -> None:
+    visit(page, site, f"/en/verdict?recipe={RACE}")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Report to print").click()
+    expect(opened.value.get_by_role("heading")).to_have_text("Report")
+    pdf = page.request.get(f"{site.url}/zh/report.pdf?recipe={RACE}")
+    assert pdf.headers["content-type"] == "application/pdf" and pdf.body().startswith(b"%PDF")
+    assert "default-src 'none'" in pdf.headers["content-security-policy"]
+    assert page.request.get(f"{site.url}/en/report.html?recipe=broken").status == 404
+
+
+@BOTH
+def test_own_questions_are_written_imported_checked_and_downloaded(
+    page: Page, site: Running, shots: Path, language: str
+) -> None:
+    words = {
+        "en": ("Write a question", "Question", "Right answer", "Save", "no answer", "Import a file", "Check against the recipe's text",
+               "Answered word for word in training text", "Download as JSONL", "Delete", "File in which it stands"),
+        "zh": ("写一个问题", "问题", "正确答案", "保存", "no answer", "导入文件", "对照配方的文本检查", "答案原文出现在训练文本", "下载为 JSONL", "删除", "所在文件"),
+    }  # fmt: skip
+    write, question, right, save, why, bring, check, verbatim, download, delete, file = words[language]
+    visit(page, site, f"/{language}/questions")
+    tag = f"{language} {page.viewport_size['width'] if page.viewport_size else 0}"
+    page.get_by_role("button", name=write).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name=question, exact=True).fill(f"How many days of annual leave, {tag}?")
+    dialog.get_by_role("textbox", name=file, exact=True).fill(f"{IMAGE}handbook.pdf")
+    dialog.get_by_role("button", name=save).click()
+    expect(dialog.get_by_role("alert")).to_contain_text(why)
+    shoot(page, shots, f"question-form-{language}")
+    dialog.get_by_role("textbox", name=right, exact=True).fill("25 days")
+    dialog.get_by_role("button", name=save).click()
+    expect(dialog).to_have_count(0)
+    mine = page.locator(".own", has_text=f"annual leave, {tag}?").first
+    expect(mine).to_contain_text("25 days")
+    rows = [{"question": f"Who signs, {tag}?", "answer": "the head"}, {"question": f"And this, {tag}?"}]
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name=bring).click()
+    content = "\n".join(map(json.dumps, rows)).encode()
+    chooser.value.set_files({"name": f"mine {IMAGE}.jsonl", "mimeType": "application/jsonl", "buffer": content})
+    expect(page.get_by_role("status")).to_contain_text("no answer")
+    expect(page.locator(".own", has_text=f"Who signs, {tag}?")).to_be_visible()
+    page.get_by_role("button", name=check).click()
+    expect(mine.locator(".warning").first).to_contain_text(verbatim)
+    shoot(page, shots, f"questions-{language}")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=download).click()
+    lines = Path(saved.value.path()).read_text().splitlines()
+    assert any(json.loads(line)["question"] == f"Who signs, {tag}?" for line in lines)
+    mine.get_by_role("button", name=delete).click()
+    page.get_by_role("dialog").get_by_role("button", name=delete).click()
+    expect(page.locator(".own", has_text=f"annual leave, {tag}?")).to_have_count(0)
+    assert page.evaluate("window.hacked") is None
+
+
+@DESKTOP
+def test_a_correction_is_used_otherwise(page: Page, site: Running) -> None:
+    visit(page, site, "/en/chat")
+    choose(page, "Model", "files")
+    page.get_by_role("textbox").fill("Is there a canteen?")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Correct this").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill("There is one on the ground floor")
+    page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    expect(page.locator(".corrected")).to_contain_text("Corrected: There is one")
+    visit(page, site, "/en/questions")
+    line = page.locator(".own", has_text="in chat with files").filter(has_text="canteen")
+    line.get_by_role("combobox").click()
+    page.get_by_role("option", name="a question").click()
+    expect(page.locator(".own", has_text="Is there a canteen?")).to_have_count(2)  # among the questions too
+    line.get_by_role("combobox").click()
+    page.get_by_role("option", name="nothing").click()
+    expect(page.locator(".own", has_text="Is there a canteen?")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [320, 1920])
+def test_no_page_scrolls_sideways(browser: Browser, site: Running, width: int) -> None:
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        for path in (
+            "/en/chat",
+            "/en/runs",
+            f"/en/verdict?recipe={RACE}",
+            f"/zh/verdict?recipe={RACE}",
+            "/en/questions",
+            "/en/bill",
+        ):
+            visit(page, site, path)
+            expect(page.get_by_role("heading", level=1)).to_be_attached()
+            if "verdict" in path:
+                page.locator(".question > summary").first.click()
+                expect(page.locator("article.answer").first).to_be_visible()
+            wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, f"{path} scrolls sideways by {wide} pixels at {width}"
+
+
 @pytest.mark.parametrize("name", ["runs", "verdict", "bill"])
 def test_hostile_names_are_only_text(page: Page, site: Running, shots: Path, name: str) -> None:
     visit(page, site, f"/en/{name}?recipe={urllib.parse.quote(HOSTILE)}")
-    expect(page.locator(".detail h2, tbody th").first).to_contain_text("<img src=x")
+    expect(page.locator(".detail h2, tbody th").first).to_contain_text(re.compile("<img src=x|open model"))
+    if name == "verdict":
+        page.locator(".question > summary").first.click()
+        for passage in page.locator(".passage.cited summary").all():
+            passage.click()
+        expect(page.locator("article.answer")).to_have_count(6)
     page.wait_for_timeout(300)  # an image that fails to load would act only now
     assert page.evaluate("window.hacked") is None
     shoot(page, shots, f"hostile-{name}")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import random
+import re
+import subprocess
+import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -121,6 +126,174 @@ def test_a_mixed_folder(tmp_path: Path) -> None:
     assert 0 < told["heldout_bytes"] <= 0.1 * (told["heldout_bytes"] + told["train_bytes"])
     (nul,) = [d for d in corpus.documents("train") if d.id == "mine/nul.txt"]
     assert nul.text.startswith("A text with zero bytes and one \ufffd wrong")
+
+
+def multipage(pages: list[str]) -> bytes:
+    pytest.importorskip("pypdfium2")
+    canvas = pytest.importorskip("reportlab.pdfgen.canvas")
+    data = io.BytesIO()
+    paper = canvas.Canvas(data, invariant=1)
+    for page in pages:
+        for number, line in enumerate(page.splitlines()):
+            paper.drawString(72, 800 - 12 * number, line)
+        paper.showPage()
+    paper.save()
+    return data.getvalue()
+
+
+def test_documents_know_file_and_page_and_what_was_left_out_is_named(tmp_path: Path) -> None:
+    pages = ["\n".join(textwrap.wrap(f"page{number} " + prose(number, 300), 90)) for number in range(1, 13)]
+    pages[3] = pages[6] = pages[7] = ""
+    files = folder(tmp_path / "files", {"in/handbook.pdf": multipage(pages), "scan.pdf": multipage(["", ""])})
+    folder(files, {"photo.png": b"?", "letter.doc": b"?", "plain.txt": prose("plain") + "\f" + prose("more")})
+    config = Config(sources=(source("mine", files),), heldout_fraction=0, document_chars=4_000)
+    for name in ("out", "scratch"):
+        (tmp_path / name).mkdir()
+    said: list[str] = []
+    facts = curate(config, tmp_path / "out", tmp_path / "scratch", say=said.append)
+    corpus = Corpus(tmp_path / "out")
+    check_nothing_is_lost(corpus)
+    documents = [d for d in corpus.documents("train") if d.file == "in/handbook.pdf"]
+    assert len(documents) > 3 and documents[0].page == 1 and documents[-1].page > 8
+    starts = {}
+    for document in documents:
+        assert "\f" not in document.text
+        starts |= {int(m[1]): document.page_at(m.start()) for m in re.finditer(r"page(\d+)", document.text)}
+    assert starts == {number: number for number in range(1, 13) if number not in (4, 7, 8)}
+    plain = [d for d in corpus.documents("train") if d.file == "plain.txt"]
+    assert plain and all(d.page == 0 and not d.pages and "\f" not in d.text for d in plain)
+    told = report(corpus)["sources"]["mine"]
+    layer = "3 of 12 pages have no text layer (pages 4, 7-8)"
+    assert told["noted"] == [
+        {"file": "in/handbook.pdf", "what": "pages without a text layer", "detail": layer},
+        {
+            "file": "letter.doc",
+            "what": "old Word format (.doc)",
+            "detail": "old Word format (.doc): save it as .docx",
+        },
+        {
+            "file": "scan.pdf",
+            "what": "scanned PDF, no text layer",
+            "detail": "scanned PDF, no text layer: 2 pages; run text recognition (OCR) on it first",
+        },
+    ]
+    assert told["dropped"]["scanned PDF, no text layer"] == told["dropped"]["old Word format (.doc)"] == 1
+    assert facts.figures["files with pages without a text layer"] == 1
+    assert said[0] == "mine: gave no text: 1 .png; 1 old Word format (.doc): save it as .docx"
+    assert f"mine: in/handbook.pdf: {layer}" in said
+
+
+def test_many_noted_files_are_named_in_the_report_and_counted_to_the_watcher(tmp_path: Path) -> None:
+    texts: dict[str, str | bytes] = {f"{number:02}.doc": b"?" for number in range(25)}
+    files = folder(tmp_path / "files", texts | {"a.txt": prose(1), "b.txt": prose(2)})
+    for name in ("out", "scratch"):
+        (tmp_path / name).mkdir()
+    said: list[str] = []
+    curate(Config(sources=(source("mine", files),)), tmp_path / "out", tmp_path / "scratch", say=said.append)
+    assert len(report(Corpus(tmp_path / "out"))["sources"]["mine"]["noted"]) == 25
+    assert sum(".doc: " in line for line in said) == 10
+    assert "mine: 15 more files not read in full, named in report.json: 15 old Word format (.doc)" in said
+
+
+class Stop(Exception):
+    """Raised out of the stage's progress, as the budget does."""
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Config:
+    """A source of 60 files that need repair, repeat one another and are cut in pieces."""
+    texts: dict[str, str | bytes] = {f"{n:02}.txt": prose(n % 50, 900) + "\0" * (n % 3) for n in range(60)}
+    files = folder(tmp_path / "files", texts | {"25.pdf": multipage([prose(1, 20), ""]), "55.doc": b"?"})
+    return Config(sources=(source("s", files),), heldout_fraction=0.1, document_chars=3_000)
+
+
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files read from now on."""
+    taken: list[str] = []
+    real = sources.read
+
+    def read(spec: sources.SourceSpec, file: sources.SourceFile) -> Iterator[Any]:
+        taken.append(file.name)
+        return real(spec, file)
+
+    monkeypatch.setattr(sources, "read", read)
+    return taken
+
+
+@pytest.mark.parametrize("phase", ["read", "later"])
+def test_a_stopped_run_goes_on_where_it_was(
+    tmp_path: Path, many: Config, phase: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, facts = run(tmp_path, many, "whole")
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
+    out.mkdir()
+    scratch.mkdir()
+
+    def stop(done: float, total: float, unit: str) -> None:
+        if done > (30 if phase == "read" else 70):
+            raise Stop
+
+    taken = reads(monkeypatch)
+    with pytest.raises(Stop):
+        curate(many, out, scratch, progress=stop)
+    before = len(taken)
+    assert curate(many, out, scratch) == facts and digests(Corpus(out)) == digests(whole)
+    again = set(taken[:before]) & set(taken[before:])
+    assert len(again) <= 1 and len(set(taken)) == 62 and (before < 62 or not taken[before:])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from luosi.stages.curate.config import Config
+from luosi.stages.curate.work import curate
+calls = 0
+def progress(done, total, unit):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+curate(Config.model_validate_json(sys.argv[1]), Path(sys.argv[3]), Path(sys.argv[4]), progress=progress)
+"""
+
+
+def test_kills_anywhere_give_the_same_bytes(tmp_path: Path, many: Config) -> None:
+    whole, facts = run(tmp_path, many, "whole")
+    out, scratch = tmp_path / "out", tmp_path / "scratch"
+    out.mkdir()
+    scratch.mkdir()
+    kept = []
+    for calls in (40, 90, 260, 400):
+        command = [sys.executable, "-c", KILLED, many.model_dump_json(), str(calls), str(out), str(scratch)]
+        assert subprocess.run(command).returncode == -9
+        kept.append((scratch / "read.jsonl").read_bytes().count(b'\n{"end"'))
+    assert 0 < kept[0] < kept[1] < 62 == kept[-1]
+    assert curate(many, out, scratch) == facts and digests(Corpus(out)) == digests(whole)
+
+
+@pytest.mark.parametrize("harm", ["torn line", "no journal", "no texts", "other texts", "short texts", "not JSON"])
+def test_a_damaged_journal_costs_time_only(
+    tmp_path: Path, many: Config, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, facts = run(tmp_path, many, "whole")
+    scratch, out = tmp_path / "whole-scratch", tmp_path / "again"
+    out.mkdir()
+    journal, texts = scratch / "read.jsonl", scratch / "texts.bin"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    if harm == "torn line":
+        journal.write_bytes(b"".join(lines)[:-20])
+    elif harm == "not JSON":
+        journal.write_bytes(b"".join([*lines[:40], b"\0" * 50 + b"\n", *lines[40:]]))
+    elif harm == "other texts":
+        data = texts.read_bytes()
+        texts.write_bytes(data[: len(data) // 2] + bytes(1000) + data[len(data) // 2 + 1000 :])
+    elif harm == "short texts":
+        texts.write_bytes(texts.read_bytes()[:-1])
+    else:
+        (journal if harm == "no journal" else texts).unlink()
+    taken = reads(monkeypatch)
+    assert curate(many, out, scratch) == facts and digests(Corpus(out)) == digests(whole)
+    assert (len(taken) == 62) == (harm in ("no journal", "no texts")) and taken
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -19,14 +19,16 @@ from luosi.artifacts import Bundle, Corpus, Document, Exam, Facts, Question, Sco
 from luosi.artifacts.base import write_json, write_jsonl
 from luosi.cost import Cost
 from luosi.errors import Interrupted, RecipeError, StageError
+from luosi.models import likelihood
+from luosi.models.choices import continuations
 from luosi.models.gguf import write_gguf
+from luosi.models.likelihood import LanguageModel
 from luosi.models.transformer import Transformer
+from luosi.pipeline.journal import Journal
 from luosi.pipeline.stage import Input, Inputs, StageRuntime
-from luosi.stages.evaluate import likelihood
-from luosi.stages.evaluate.answers import OTHER_RULES, mark, parts
+from luosi.stages.evaluate.answers import OTHER_RULES, mark
 from luosi.stages.evaluate.config import Config
-from luosi.stages.evaluate.journal import Journal
-from luosi.stages.evaluate.likelihood import LanguageModel, choice_bits, document_bits
+from luosi.stages.evaluate.likelihood import document_bits, exam_bits
 from luosi.stages.evaluate.stage import EvaluateStage
 from luosi.stages.evaluate.windows import OVERLAP_BYTES, WINDOW_BYTES, make_batches, plan_windows
 from luosi.stages.evaluate.xz import added_bytes
@@ -158,7 +160,7 @@ def test_bits_do_not_depend_on_the_batch(tmp_path: Path, monkeypatch: pytest.Mon
     documents = [Document(id=str(n), source="s", text=text(25 * n + 1, n)) for n in range(8)]
     found = []
     for tokens, logits in ((1, 1), (300, 7 * 320), (4096, 1 << 25)):
-        monkeypatch.setattr(likelihood, "BATCH_TOKENS", tokens)
+        monkeypatch.setattr("luosi.stages.evaluate.likelihood.BATCH_TOKENS", tokens)
         monkeypatch.setattr(likelihood, "LOGITS", logits)
         with Journal(tmp_path / f"{tokens}.jsonl") as journal, torch.inference_mode():
             found.append(document_bits(lm, documents, journal, nothing))
@@ -186,10 +188,10 @@ def test_cached_choices_score_as_uncached_ones(journal: Journal) -> None:
     lm = language_model(context=500)
     choices = (text(9, 5), text(30, 6), text(1, 7), "许可")
     question = Question(id="q", source="s", prompt=text(60, 4), choices=choices, answer=0)
-    (found,) = choice_bits(lm, [question], journal, nothing)
-    prompt, continuations = parts(question)
+    (found,) = exam_bits(lm, [question], journal, nothing)
+    prompt, texts = continuations(question.prompt, question.choices)
     before = [START, *lm.encode(prompt)[0]]
-    encoded = [lm.encode(continuation)[0] for continuation in continuations]
+    encoded = [lm.encode(text)[0] for text in texts]
     expected = [naive_bits(lm.model, prefix, ids) for prefix in (before, [START]) for ids in encoded]
     assert found == pytest.approx(expected, rel=2e-6)
 
@@ -197,9 +199,9 @@ def test_cached_choices_score_as_uncached_ones(journal: Journal) -> None:
 def test_what_does_not_fit_the_context_is_cut_from_the_prompts_left(journal: Journal) -> None:
     lm = language_model(context=64)
     question = Question(id="q", source="s", prompt=text(200, 4), choices=(text(3, 5), text(6, 6)), answer=0)
-    (found,) = choice_bits(lm, [question], journal, nothing)
-    prompt, continuations = parts(question)
-    encoded = [lm.encode(continuation)[0] for continuation in continuations]
+    (found,) = exam_bits(lm, [question], journal, nothing)
+    prompt, texts = continuations(question.prompt, question.choices)
+    encoded = [lm.encode(text)[0] for text in texts]
     room = 64 - 1 - max(map(len, encoded))
     before = [START, *lm.encode(prompt)[0][-room:]]
     assert found[:2] == pytest.approx([naive_bits(lm.model, before, ids) for ids in encoded], rel=2e-6)
@@ -235,8 +237,8 @@ def test_ties_share_the_mark() -> None:
     ],
 )
 def test_white_space_goes_to_the_choice(prompt: str, choice: str, expected: tuple[str, str]) -> None:
-    stem, continuations = parts(question(choices=(choice, "x"), prompt=prompt))
-    assert (stem, continuations[0]) == expected
+    stem, texts = continuations(prompt, (choice, "x"))
+    assert (stem, texts[0]) == expected
 
 
 # journal
@@ -375,6 +377,25 @@ def test_xz_takes_exam_and_documents(tmp_path: Path) -> None:
     assert (summary.what, summary.precision) == ("xz", "exact")
     assert 0 < summary.bits_per_byte["law"].mean < 4
     assert summary.accuracy["all"].clusters == 4
+
+
+def test_questions_without_choices_are_not_asked_and_counted(tmp_path: Path) -> None:
+    given = inputs(tmp_path, "bundle", "corpus", "exam")
+    for config, name in ((FP32, "bundle"), (XZ, "xz")):
+        roles = ["bundle"] * (not config.baseline) + ["corpus", "exam"]
+        some = Inputs({role: given.all(role) for role in roles})
+        before = outside(tmp_path, f"{name}-before")
+        run(config, some, before)
+        exam = tmp_path / "exam" / "questions.jsonl"
+        kept = exam.read_bytes()
+        free = b'{"id":"free","source":"own","prompt":"Who?","answers":["They"],"grader":"exact"}\n'
+        exam.write_bytes(free + kept)
+        after = outside(tmp_path, f"{name}-after")
+        facts = run(config, some, after)
+        assert (facts.questions, facts.figures["questions_not_asked"]) == (8, 1)
+        for file in ("scorecard.json", "questions.jsonl"):
+            assert (before.out / file).read_bytes() == (after.out / file).read_bytes()
+        exam.write_bytes(kept)
 
 
 def test_nothing_to_score_is_an_error(tmp_path: Path) -> None:

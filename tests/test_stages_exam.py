@@ -73,6 +73,7 @@ def test_questions_are_fair(tmp_path: Path, chinese: bool) -> None:
         lengths = [len(choice) for choice in question.choices]
         assert max(lengths) <= 1.1 * min(lengths) and min(lengths) >= 270
         text = texts[int(question.document.split("/")[1])]
+        assert question.answer is not None
         right = question.choices[question.answer]
         assert text.index(question.prompt) + len(question.prompt) <= text.index(right)
         assert not text[text.index(question.prompt) + len(question.prompt) : text.index(right)].strip()
@@ -95,7 +96,7 @@ def test_same_documents_give_the_same_exam(tmp_path: Path) -> None:
 def test_right_answers_do_not_overlap() -> None:
     documents = [Document(id=str(seed), source="a", text=prose(seed, 80)) for seed in range(3)]
     questions, _ = next_passage_questions(documents, Config(questions=500), lambda done: None)
-    spans = sorted((q.document, int(q.id.split("@")[1]), len(q.choices[q.answer])) for q in questions)
+    spans = sorted((q.document, int(q.id.split("@")[1]), len(q.choices[q.answer or 0])) for q in questions)
     for (document, start, length), (other, later, _) in itertools.pairwise(spans):
         assert document != other or start + length <= later
 
@@ -142,86 +143,49 @@ def own(path: Path, rows: list[Any] | str) -> Config:
     return Config(questions=0, own=str(path), own_sha256=file_sha256(path))
 
 
-CHOICES = ["red", "green", "blue"]
-
-
-@pytest.mark.parametrize(
-    ("row", "right"),
-    [
-        ({"question": "q", "choices": CHOICES, "answer": "B"}, "green"),
-        ({"question": "q", "choices": CHOICES, "answer": "(c)"}, "blue"),
-        ({"question": "q", "choices": CHOICES, "answer": "green"}, "green"),
-        ({"question": "q", "choices": CHOICES, "answer": 0}, "red"),
-        ({"question": "q", "choices": CHOICES, "answer": 3}, "blue"),
-        ({"question": "q", "choices": [10, 20, 2], "answer": 2}, "2"),
-        ({"Question": "q", "choice_a": "red", "choice_b": "green", "Answer": "a."}, "red"),
-        ({"prompt": "q", "A": "red", "B": "green", "C": "", "answer": "B"}, "green"),
-        ({"question": "q", "choices": {"text": CHOICES, "label": ["A", "B", "C"]}, "answer": "C"}, "blue"),
-    ],
-)
-def test_own_questions_in_every_style(tmp_path: Path, row: dict[str, Any], right: str) -> None:
-    (question,), problems = own_questions(own(tmp_path / "q.jsonl", [row]))
-    assert question.choices[question.answer] == right and not problems and question.source == "own"
-
-
-def test_own_questions_from_csv(tmp_path: Path) -> None:
-    config = own(tmp_path / "q.csv", "question;A;B;C;answer\nWhich?;red;green;blue;B\nWhat?;1;2;3;3\n")
-    questions, problems = own_questions(config)
-    assert [question.choices[question.answer] for question in questions] == ["green", "3"] and not problems
-
-
-def test_every_bad_row_says_what_is_wrong(tmp_path: Path) -> None:
+def test_own_questions_stand_beside_the_self_made_ones(tmp_path: Path) -> None:
     rows = [
-        {"question": "Good?", "choices": CHOICES, "answer": "A"},
-        {"question": "good? ", "choices": CHOICES, "answer": "B"},
-        {"question": "No answer?", "choices": CHOICES},
-        {"question": "Wrong letter?", "choices": CHOICES, "answer": "D"},
-        {"question": "Few?", "choices": ["red"], "answer": "A"},
-        {"question": "Twins?", "choices": ["red", "red"], "answer": "A"},
-        {"text": "what is this"},
-        "{broken",
-        {"question": "Far?", "choices": CHOICES, "answer": 7},
+        {"question": "Which?", "choices": ["red", "green"], "answer": "B"},
+        {"question": "How many days?", "answer": "25 days | 25"},
+        {"question": "What about leave?", "passage": "Leave is twenty-five days."},
+        {"question": "What about pay?"},
     ]
-    config = own(tmp_path / "q.jsonl", rows)
-    exam, facts, said = make(tmp_path, config, corpus(tmp_path / "c", {"a": ["Short."]}))
-    assert facts.questions == 1 and facts.figures["own"] == 1
+    config = own(tmp_path / "q.jsonl", rows).model_copy(update={"questions": 5})
+    exam, facts, said = make(tmp_path, config, corpus(tmp_path / "c", {"a": [prose(seed, 60) for seed in range(4)]}))
+    questions = exam.questions()
+    assert [question.source for question in questions] == ["a"] * 5 + ["own"] * 3
+    assert [question.grader for question in questions[5:]] == ["choice", "number", "passage"]
+    assert questions[6].origin == "q.jsonl row 2" and questions[6].answers == ("25 days", "25")
     told: Any = exam.json("report.json")["own"]
-    refused = told["refused"]
-    assert [message.split(":")[0] for message in refused] == [f"row {number}" for number in range(2, 10)]
-    for part, message in zip(["as row 1", "no answer", "'D'; expected A to C", "1 choices", "the same", "saw text", "not JSON", "'7'"], refused, strict=True):  # fmt: skip
-        assert part in message
-    assert len(said) == 8
+    assert told["graders"] == {"choice": 1, "number": 1, "passage": 1} and told["refused"][0].startswith(
+        "row 4: no answer"
+    )
+    assert "only 3 questions: an accuracy is known to about 37 points" in told["warnings"][0]
+    assert said[-2:] == [f"q.jsonl, {told['refused'][0]}", f"q.jsonl, {told['warnings'][0]}"]
+    assert facts.questions == 8 and facts.figures["own"] == 3
 
 
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ([{"question": "a", "choices": CHOICES, "answer": 1}], "may count from 0 or from 1"),
-        (
-            [
-                {"question": "a", "choices": CHOICES, "answer": 0},
-                {"question": "b", "choices": CHOICES, "answer": 3},
-            ],
-            "count both from 0 and from 1",
-        ),
-        ([], "it has no rows"),
-        ([{"question": "a"}], "row 1: 0 choices"),
-    ],
-)
-def test_own_files_that_cannot_be_used(tmp_path: Path, rows: list[Any], message: str) -> None:
+def test_thirty_questions_are_not_warned_about(tmp_path: Path) -> None:
+    config = own(tmp_path / "q.jsonl", [{"question": f"Question {n}?", "answer": f"{n}"} for n in range(30)])
+    exam, _, said = make(tmp_path, config, corpus(tmp_path / "c", {"a": ["Short."]}))
+    assert not said and len(exam.questions()) == 30
+
+
+@pytest.mark.parametrize(("rows", "message"), [([], "it has no rows"), ([{"question": "a"}], "row 1: no answer")])
+def test_own_files_without_a_usable_question(tmp_path: Path, rows: list[Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         own_questions(own(tmp_path / "q.jsonl", rows))
 
 
 def test_own_file_missing_changed_or_of_another_kind(tmp_path: Path) -> None:
-    config = own(tmp_path / "q.jsonl", [{"question": "a", "choices": CHOICES, "answer": "A"}])
+    config = own(tmp_path / "q.jsonl", [{"question": "a", "answer": "A"}])
     (tmp_path / "q.jsonl").write_text("{}")
     with pytest.raises(InputError, match=config.own_sha256):
         own_questions(config)
     (tmp_path / "q.jsonl").unlink()
     with pytest.raises(InputError, match="does not exist"):
         own_questions(config)
-    with pytest.raises(InputError, match="neither JSONL nor CSV"):
+    with pytest.raises(InputError, match="neither JSONL nor CSV nor XLSX"):
         own_questions(own(tmp_path / "q.txt", "x"))
 
 

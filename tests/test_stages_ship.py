@@ -12,18 +12,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from luosi.artifacts import BaseModel, Bundle, Facts, ModelShape
 from luosi.artifacts.base import folder_digests, write_json
 from luosi.cost import Machine
 from luosi.errors import InputError, MissingDependency, ParityError
+from luosi.models.chat import Chat, put_system
 from luosi.models.config import hf_config
 from luosi.models.engine import Engine
 from luosi.models.generate import greedy
 from luosi.models.gguf import load_gguf_model, write_gguf
 from luosi.models.tokenizer import document_start, load_tokenizer
 from luosi.models.weights import load_model
+from luosi.pipeline.key import canonical
 from luosi.pipeline.stage import StageRuntime
 from luosi.stages.compress.config import Config as CompressConfig
 from luosi.stages.compress.stage import CompressStage
@@ -135,6 +138,62 @@ def test_a_half_written_output_is_made_whole(tmp_path: Path) -> None:
     for name in ("imported", "shipped", "small"):
         assert folder_digests(half / name / "out") == folder_digests(tmp_path / name / "out"), name
     assert (half / "shipped/out/adapter/adapter_config.json").read_text() == "{}"
+
+
+SYSTEM = 'You are "Luosi".\nSay {{ nothing }} of {% this %} — 螺丝 👍\\n'
+
+
+def test_a_system_prompt_travels_to_every_reader_of_the_bundle(tmp_path: Path) -> None:
+    from transformers import AutoTokenizer
+
+    imported(foreign_folder(tmp_path / "open", small_shape("llama")), tmp_path / "imported")
+    config = SMALL_PROOF.model_copy(update={"system_prompt": SYSTEM})
+    roles = inputs_of(model=BaseModel(tmp_path / "imported/out"))
+    facts = ExportStage().run(config, StageRuntime(), roles, Recorder(tmp_path / "shipped"))
+    assert facts.figures["chats_equal"] == 2
+    compressed(tmp_path / "shipped/out", tmp_path / "small", "Q8_0")
+    first = json.loads((tmp_path / "shipped/out/bundle.json").read_text())
+    assert first == {"name": "small", "precision": "F32", "system_prompt": SYSTEM}
+    bundle = Bundle(tmp_path / "small/out")
+    assert bundle.json("bundle.json") == {**first, "precision": "Q8_0"}
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "shipped/out/hf")
+    user, own = {"role": "user", "content": "Hi"}, {"role": "system", "content": "mine"}
+    with Engine(bundle.gguf, threads=1, context=256, parallel=1) as engine:
+        for messages, system in (([user], SYSTEM), ([own, user], "mine")):
+            text = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            expected = (
+                f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
+            )
+            assert text == Chat(bundle.path).text(messages) == expected
+            assert engine.request("POST", "/apply-template", {"messages": messages})["prompt"] == text
+            chat = engine.request("POST", "/v1/chat/completions", {"messages": messages, "max_tokens": 1})
+            assert chat["usage"]["prompt_tokens"] == len(theirs(text)["input_ids"])
+
+
+def test_without_a_system_prompt_nothing_changes(model: Path, tmp_path: Path) -> None:
+    assert "system_prompt" not in canonical(SMALL_PROOF)  # type: ignore[operator]
+    exported(model, tmp_path / "shipped")
+    for name in ("tokenizer_config.json", "chat_template.jinja"):
+        assert (tmp_path / "shipped/out/hf" / name).read_bytes() == (model / name).read_bytes()
+    assert "system_prompt" not in Bundle(tmp_path / "shipped/out").json("bundle.json")
+
+
+@pytest.mark.parametrize("prompt", ["a\x00b", "\x1b[0m", "  \n"])
+def test_a_system_prompt_that_no_template_can_carry_is_refused(prompt: str) -> None:
+    with pytest.raises(ValidationError, match="system_prompt"):
+        ExportConfig(name="x", system_prompt=prompt)
+
+
+def test_conversations_put_otherwise_are_found(model: Path, tmp_path: Path) -> None:
+    gguf, other = tmp_path / "a.gguf", tmp_path / "other"
+    state = load_model(model).state_dict()
+    write_gguf(gguf, shape=small_shape("llama"), state=state, tokenizer_folder=model, precision="F32", name="x")
+    shutil.copytree(model, other)
+    with Engine(gguf, threads=1, context=64, parallel=1) as engine:
+        assert parity.same_chats(engine, model) == {"chats_equal": 2}
+        put_system(other, model, "Be brief.")
+        with pytest.raises(ParityError, match="the engine puts a conversation as"):
+            parity.same_chats(engine, other)
 
 
 def test_transformers_reads_a_qwen2_tokenizer_plainly_even_with_trust(

@@ -14,13 +14,18 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, TokenDataset, Tokenizer, TunedModel
-from luosi.artifacts.base import read_jsonl
+from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, Pairs, Passage, TokenDataset, Tokenizer, TunedModel
+from luosi.artifacts.base import folder_digests, read_jsonl, write_json, write_jsonl
+from luosi.artifacts.retrieval import Pair
 from luosi.errors import BudgetExceeded, InputError
+from luosi.models.chat import Chat
+from luosi.models.generate import greedy
 from luosi.models.lora import add_lora, merged_state
 from luosi.models.tokenizer import document_start, load_tokenizer
 from luosi.models.weights import load_model, read_state
-from luosi.stages.finetune.stage import FinetuneStage
+from luosi.pipeline.key import canonical
+from luosi.retrieval.prompt import messages
+from luosi.stages.finetune.stage import FinetuneStage, step_flop
 from luosi.stages.pretrain.stage import PretrainStage
 from luosi.stages.tokenize.stage import TokenizeStage
 from luosi.stages.train_tokenizer.stage import TrainTokenizerStage
@@ -204,6 +209,127 @@ def test_text_read_over_and_over_is_said_and_rows_beyond_the_context_are_refused
     assert any("is read" in line for line in context.said)
     with pytest.raises(InputError, match="sequence is 128, but the model was made for 64"):
         adapt(made, Recorder(tmp_path / "long"), sequence=128)
+
+
+CITIES = {"A": "red", "B": "green", "C": "blue", "D": "pink"}
+LEARN = {**ADAPT, "sequence": 192, "batch_tokens": 384, "rank": 8, "tokens": 384, "epochs": 40.0}
+
+
+@dataclass
+class Taught:
+    model: BaseModel
+    pairs: Pairs
+
+
+@pytest.fixture(scope="module")
+def taught(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Taught:
+    """A model with room for questions, and pairs to teach it: half with passages."""
+    folder = tmp_path_factory.mktemp("taught")
+    context = Recorder(folder / "model")
+    config = PretrainStage.Config(**{**TINY, "sequence": 192, "batch_tokens": 384, "steps": 10})
+    roles = inputs_of(tokens=made.tokens, tokenizer=made.tokenizer)
+    PretrainStage().run(config, PretrainStage.Runtime(threads=1), roles, context)
+    return Taught(BaseModel(context.out), pairs_of(folder / "pairs", CITIES))
+
+
+def pairs_of(folder: Path, answers: dict[str, str]) -> Pairs:
+    folder.mkdir()
+    rows: list[dict[str, object]] = []
+    for number, (name, colour) in enumerate(answers.items()):
+        passage = Passage(number=number, document="d", file="f.txt", text=f"{name} is {colour}.")
+        question = f"Colour of {name}?"
+        for shown in ((), (passage,)):
+            pair = Pair(id=f"{name}{len(shown)}", question=question, answer=colour, passages=shown, origin="template")
+            rows.append(pair.model_dump())
+    write_jsonl(folder / "pairs.jsonl", rows)
+    write_jsonl(folder / "dropped.jsonl", [])
+    write_json(folder / "report.json", {})
+    return Pairs(folder)
+
+
+def teach(taught: Taught, context: Recorder, corpus: Corpus | None = None, **changes: object) -> Facts:
+    config = FinetuneStage.Config.model_validate({**LEARN, **changes})
+    replayed = {"corpus": corpus} if corpus else {}
+    roles = inputs_of(model=taught.model, pairs=taught.pairs, **replayed)
+    return FinetuneStage().run(config, FinetuneStage.Runtime(threads=1), roles, context)
+
+
+def answer(folder: Path, question: str, system: str = "") -> str:
+    chat, tokenizer = Chat(folder), load_tokenizer(folder)
+    ids = chat.ids(messages(question, system=system))
+    said = greedy(load_model(folder), [ids], 12).tokens[0]
+    return tokenizer.decode(said, skip_special_tokens=False).split("<|im_end|>")[0]
+
+
+def test_pairs_are_learned_by_heart_and_the_turn_is_ended(taught: Taught, tmp_path: Path) -> None:
+    context = Recorder(tmp_path)
+    facts = teach(taught, context, method="full", learning_rate=0.01, system_prompt="Be brief.")
+    assert facts.figures["epochs"] == pytest.approx(40, abs=1) and float(facts.figures["final_loss"]) < 0.1
+    assert {name: answer(context.out, f"Colour of {name}?", "Be brief.") for name in CITIES} == CITIES
+    rows = list(read_jsonl(context.out / "curve.jsonl"))
+    assert len(rows) * 384 == facts.tokens == context.cost.tokens and not context.said
+    config = FinetuneStage.Config.model_validate({**LEARN, "method": "full"})
+    whole = len(rows) * step_flop(config, taught.model.shape())
+    assert 0.5 * whole < context.cost.flop < whole
+    assert TunedModel(context.out).shape() == taught.model.shape()
+
+
+def test_learning_from_pairs_cut_short_ends_in_the_same_bytes(taught: Taught, made: Made, tmp_path: Path) -> None:
+    def stop(step: int) -> None:
+        if step == 5:
+            raise BudgetExceeded("stop")
+
+    whole, cut = Recorder(tmp_path / "whole"), Recorder(tmp_path / "cut", at_step=stop)
+    teach(taught, whole, made.corpus, precision="bf16", epochs=5.0, replay=0.3)
+    with pytest.raises(BudgetExceeded):
+        teach(taught, cut, made.corpus, precision="bf16", epochs=5.0, replay=0.3)
+    teach(taught, Recorder(tmp_path / "cut"), made.corpus, precision="bf16", epochs=5.0, replay=0.3)
+    assert folder_digests(whole.out) == folder_digests(cut.out)
+    without = Recorder(tmp_path / "without")
+    teach(taught, without, precision="bf16", epochs=5.0)
+    assert len(list(read_jsonl(without.out / "curve.jsonl"))) < len(list(read_jsonl(whole.out / "curve.jsonl")))
+
+
+def test_pairs_that_do_not_fit_are_counted_and_no_pairs_are_an_input_error(taught: Taught, tmp_path: Path) -> None:
+    context = Recorder(tmp_path / "some")
+    long = pairs_of(tmp_path / "long", {**CITIES, "E": "very " * 200})
+    config = FinetuneStage.Config.model_validate({**LEARN, "epochs": 1.0})
+    FinetuneStage().run(config, FinetuneStage.Runtime(threads=1), inputs_of(model=taught.model, pairs=long), context)
+    assert context.said[0] == "2 of 10 pairs are longer than 192 tokens and are left out"
+    for answers, message in (({"E": "very " * 200}, "every pair is longer than 192"), ({}, "no pairs to train on")):
+        pairs = pairs_of(tmp_path / f"p{len(answers)}", answers)
+        with pytest.raises(InputError, match=message):
+            roles = inputs_of(model=taught.model, pairs=pairs)
+            FinetuneStage().run(config, FinetuneStage.Runtime(threads=1), roles, Recorder(tmp_path / "none"))
+
+
+def test_what_is_trained_on_must_be_given_and_meant(taught: Taught, made: Made, tmp_path: Path) -> None:
+    stage, context = FinetuneStage(), Recorder(tmp_path)
+    with pytest.raises(InputError, match="nothing to train on"):
+        stage.run(stage.Config(sequence=64, batch_tokens=64), stage.Runtime(), inputs_of(model=taught.model), context)
+    for changes, field in (({"epochs": 2.0}, "epochs"), ({"system_prompt": "Be brief."}, "system_prompt")):
+        with pytest.raises(InputError, match=f"{field} is for pairs"):
+            adapt(made, context, **changes)
+
+
+def test_the_settings_for_pairs_leave_older_keys_alone() -> None:
+    config = FinetuneStage.Config()
+    assert not {"epochs", "system_prompt"} & set(canonical(config))  # type: ignore[call-overload]
+    assert "epochs" in canonical(FinetuneStage.Config(epochs=2.0))  # type: ignore[operator]
+
+
+def test_the_price_of_pairs_follows_their_number_and_text() -> None:
+    shape = ModelShape(
+        family="llama", vocab_size=49152, layers=30, width=576, heads=9, kv_heads=3, head_dim=64, ff=1536, context=8192
+    )
+    config = FinetuneStage.Config(epochs=2.0)
+
+    def flop(**facts: int) -> float:
+        roles = {"model": [Facts(shape=shape)], "pairs": [Facts(**facts)]}
+        return FinetuneStage().estimate(config, roles, MACHINE).flop
+
+    assert flop(pairs=400) == pytest.approx(2 * flop(pairs=200), rel=0.02)
+    assert flop(pairs=200, text_bytes=1_000_000) > 3 * flop(pairs=200, text_bytes=100_000)
 
 
 def test_settings_that_do_not_fit_each_other_are_refused() -> None:

@@ -13,12 +13,13 @@ from pydantic import ValidationError
 
 from luosi.artifacts import Facts, Scorecard, Verdict
 from luosi.artifacts.base import write_json, write_jsonl
-from luosi.artifacts.evidence import DocumentScore, QuestionScore, ScoreSummary, VerdictSummary
+from luosi.artifacts.evidence import DocumentScore, QuestionScore, ScoreSummary, Sentence, VerdictSummary
 from luosi.cost import Cost, Money, Price, Rates
 from luosi.errors import RecipeError, StageError
 from luosi.pipeline.stage import Input, Inputs, StageRuntime
 from luosi.stages.verdict.config import Config
-from luosi.stages.verdict.money import RouteMoney, break_even, rented_cost, report, routes_table
+from luosi.stages.verdict.costs import Ledger, RouteMoney, break_even, rented_cost, routes_table
+from luosi.stages.verdict.money import report
 from luosi.stages.verdict.stage import VerdictStage
 from luosi.statistics import accuracy, bits_per_byte
 from tests.evidence_kit import MACHINE, outside
@@ -80,8 +81,8 @@ def verdict(folder: Path, scores: list[Input], **changes: Any) -> VerdictSummary
     return Verdict(context.out).summary()
 
 
-def said(advice: tuple[str, ...], *words: str) -> bool:
-    return any(all(word in sentence for word in words) for sentence in advice)
+def said(advice: tuple[Sentence, ...], *words: str) -> bool:
+    return any(all(word in sentence.en for word in words) for sentence in advice)
 
 
 def test_routes_carry_scores_and_paired_differences(tmp_path: Path) -> None:
@@ -171,11 +172,13 @@ HOURLY = Rates(machine_hour=price(100_000_000, "machine_hour"))
 SPEED = Facts(prompt_tokens_per_s=500.0, decode_tokens_per_s=100.0)
 MADE = Cost(wall_s=3600.0, joules=3.6e6, joules_by="modelled")
 BUNDLES = [f"k1-{step}" for step in RIGHT]
+MADE_OF = [(bundle,) for bundle in BUNDLES]
 
 
 def table(summary: VerdictSummary, rates: Rates, rented: Listed | None = RENTED, **more: Any) -> dict[str, RouteMoney]:
-    costs, facts = dict.fromkeys(BUNDLES, MADE), dict.fromkeys(BUNDLES, SPEED)
-    return {line.route: line for line in routes_table(summary, costs, facts, rates, rented, **more)}
+    prices = {} if rented is None else {"big": rented}
+    ledger = Ledger(dict.fromkeys(MADE_OF, MADE), dict.fromkeys(BUNDLES, SPEED), rates, prices, **more)
+    return {line.route: line for line in routes_table(summary, ledger)}
 
 
 def test_money_is_exact(tmp_path: Path) -> None:
@@ -231,18 +234,19 @@ def test_rented_cost_is_rounded_up_once() -> None:
 )
 def test_advice_with_money(tmp_path: Path, hour: int, rented: Listed | None, words: tuple[str, ...]) -> None:
     summary = verdict(tmp_path, cards(tmp_path))
-    costs, facts = dict.fromkeys(BUNDLES, MADE), dict.fromkeys(BUNDLES, SPEED)
-    found = report(summary, costs, facts, Rates(machine_hour=price(hour, "machine_hour")), rented)
+    costs, facts = dict.fromkeys(MADE_OF, MADE), dict.fromkeys(BUNDLES, SPEED)
+    prices = {} if rented is None else {"big": rented}
+    found = report(summary, costs, facts, Rates(machine_hour=price(hour, "machine_hour")), prices)
     assert found.advice[-len(summary.advice) :] == summary.advice, "what to do stands first, what it follows from below"
     assert said(found.advice, *words)
     assert said(found.advice, "What would change that") is (rented is not None)
 
 
 def test_json_has_the_promised_fields(tmp_path: Path) -> None:
-    found = report(verdict(tmp_path, cards(tmp_path)), {}, {}, HOURLY, RENTED).model_dump(mode="json")
+    found = report(verdict(tmp_path, cards(tmp_path)), {}, {}, HOURLY, {"big": RENTED}).model_dump(mode="json")
     promised = {"route", "model", "bpb", "bpb_se", "accuracy", "accuracy_se", "cost_to_make", "cost_per_1000"}
     assert promised | {"break_even_answers"} <= set(found["routes"][0])
-    assert found["advice"]
+    assert all(sentence["en"] and sentence["zh"] for sentence in found["advice"])
 
 
 def test_the_stage_is_cheap_to_plan() -> None:

@@ -117,7 +117,9 @@ def test_equal_answers_do_not_prove_equal_models() -> None:
     found = accuracy_difference(same, same)
     assert found is not None
     assert found.mean == 0
-    assert found.low == pytest.approx(-t_quantile(59) / 62)
+    assert found.se == pytest.approx(1 / 62)
+    assert -found.low == pytest.approx(found.high)
+    assert 2 / 62 < found.high < 4 / 62
 
 
 def test_needed_clusters_is_the_sample_size_that_shows_the_difference() -> None:

@@ -117,6 +117,14 @@ def test_a_zip_gives_its_safe_members(tmp_path: Path) -> None:
     assert not (tmp_path.parent / "evil.txt").exists()
 
 
+def test_zip_names_of_a_chinese_windows(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        archive.writestr("XXXXXXXX.txt", PROSE)
+    data = (tmp_path / "all.zip").read_bytes().replace(b"XXXXXXXX", "年度报告".encode("gb2312"))
+    (tmp_path / "all.zip").write_bytes(data)
+    assert only(tmp_path / "all.zip").name == "all.zip/年度报告.txt"
+
+
 def test_bad_zips_are_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(10):
@@ -181,7 +189,7 @@ def test_docx_with_a_table(tmp_path: Path) -> None:
     table.cell(0, 0).text, table.cell(0, 1).text = "left", "right"
     document.add_paragraph("Last paragraph")
     document.save(str(tmp_path / "a.docx"))
-    assert only(tmp_path / "a.docx").text == "First paragraph\n\nleft\tright\n\nLast paragraph\n\n"
+    assert only(tmp_path / "a.docx").text == "First paragraph\n\nleft | right\n\nLast paragraph"
     (tmp_path / "b.docx").write_bytes((tmp_path / "a.docx").read_bytes()[:900])
     assert only(tmp_path / "b.docx").problem == "damaged DOCX"
 
@@ -217,6 +225,17 @@ def test_csv_with_quoted_lines(tmp_path: Path, delimiter: str) -> None:
         ("a.csv#2", PROSE),
         ("a.csv#3", f'a "b"{delimiter} c'),
     ]
+
+
+def test_a_csv_without_a_text_column_is_one_table(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('\ufeffname;dose\n螺丝;5 mg\n\n"a\nb";6 mg\n', encoding="utf-8")
+    assert only(tmp_path / "a.csv").text == "name | dose\n螺丝 | 5 mg\na b | 6 mg\n"
+    assert [raw.problem for raw in read(tmp_path / "a.csv", text_field="body")] == ["no field 'body'"] * 2
+    (tmp_path / "a.csv").write_bytes(b"name,dose\na,1\n" + b"x" * (17 << 20) + b"\nb,2\n")
+    found = read(tmp_path / "a.csv")
+    assert found[-1].problem == "line too long" and found[-1].name == "a.csv"
+    (tmp_path / "a.csv").write_bytes(b"")
+    assert only(tmp_path / "a.csv").text == ""
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -40,6 +40,9 @@ def test_walk_passes_over_hidden_and_unknown_files(tmp_path: Path) -> None:
     spec = SourceSpec(paths=(str(tmp_path), str(tmp_path / "a.txt")))
     assert [file.name for file in sources.files(spec)] == ["a.txt"]
     assert sources.skipped(spec) == {".png": 1}
+    write(tmp_path, old_dot_DOC="?", more_dot_doc="?", **{"~$old_dot_docx": "a lock of Word's"})
+    assert sources.skipped(spec) == {".png": 1, "old Word format (.doc): save it as .docx": 2}
+    assert [file.name for file in sources.files(spec)] == ["a.txt", "more.doc", "old.DOC"]
 
 
 def test_what_is_named_outright_is_read_as_text(tmp_path: Path) -> None:
@@ -121,3 +124,31 @@ if True:
     for broken in (b"def f(:\n", b"x = '\0'", b"(" * 5000):
         with pytest.raises(Unreadable, match="not parseable"):
             docstrings(broken)
+
+
+def test_text_bytes_are_counted_or_estimated_from_a_spread(tmp_path: Path) -> None:
+    write(tmp_path, a_dot_txt="alpha", b_dot_md="beta")
+    spec = SourceSpec(paths=(str(tmp_path),))
+    assert sources.text_bytes(spec) == 9
+    write(tmp_path, c_dot_html="<p>gamma</p>")
+    assert sources.text_bytes(spec) == 9 + len("gamma")
+    whole = 0
+    for number in range(100):
+        text = "Ä word. " * (10 + 3 * number)
+        write(tmp_path, **{f"{number}_dot_html": f"<html><body><h1>T</h1><p>{text}</p></body></html>"})
+        whole += len(f"# T\n\n{text.strip()}".encode())
+    assert abs(sources.text_bytes(spec) / whole - 1) < 0.1
+    assert sources.text_bytes(spec) == sources.text_bytes(spec)
+
+
+def test_text_bytes_read_only_so_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(60):
+        write(tmp_path, **{f"{number}_dot_html": f"<p>{'word ' * (1 + number)}</p>"})
+    spec, taken = SourceSpec(paths=(str(tmp_path),)), []
+    read = sources.read
+    monkeypatch.setattr(sources, "read", lambda spec, file: taken.append(file.name) or read(spec, file))
+    sources.text_bytes(spec)
+    assert len(taken) == len(set(taken)) == sources.SAMPLE_FILES and {"0.html", "59.html"} <= set(taken)
+    taken.clear()
+    monkeypatch.setattr(sources, "SAMPLE_BYTES", 1)
+    assert sources.text_bytes(spec) > 0 and len(taken) == 1

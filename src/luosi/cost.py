@@ -167,7 +167,7 @@ class Estimate(Frozen):
     joules: Interval = Interval(p10=0.0, p50=0.0, p90=0.0)
     memory_bytes: int = 0
     fees: Money | None = None
-    """To be paid to others (rented models) at most, in addition to the machine."""
+    """To be paid to others (rented models), in addition to the machine."""
 
     def __add__(self, other: Estimate) -> Estimate:
         return Estimate(

@@ -12,9 +12,12 @@ from pathlib import Path
 from luosi.artifacts.base import file_sha256
 from luosi.cost import Machine
 from luosi.errors import UsageError
+from luosi.grading.questions import read_questions
 from luosi.plan.chain import Complete, Given, Job, OpenModel, Text
 from luosi.plan.prices import PriceTable
 from luosi.plan.rented import address, cap_nano
+from luosi.retrieval.packages import PACKAGES, EncoderName
+from luosi.retrieval.prompt import is_chinese
 from luosi.stages.import_model.source import find_in_distribution, model_digest, model_shape
 from luosi.text import sources
 
@@ -65,7 +68,7 @@ def make_job(
         )
     return Job(
         name=name,
-        texts=(_text(files),),
+        texts=(_text(files, exclude=[one.path for one in (own, corrections) if one]),),
         model=_open_model(model),
         machine=machine,
         rented_model=rented[0].name if rented else DEFAULT_RENTED_MODEL,
@@ -74,13 +77,30 @@ def make_job(
         corrections=corrections,
         rented=rented,
         cap_nano=cap_nano(asked.cap, rented),
+        encoders=_encoders(own),
         system_prompt=asked.system_prompt,
     )
 
 
-def _text(paths: Sequence[str | Path]) -> Text:
-    spec = sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in paths))
-    return Text("text", spec.paths, sources.digest(spec), sources.text_bytes(spec))
+def _text(paths: Sequence[str | Path], exclude: Sequence[str]) -> Text:
+    resolved = tuple(str(Path(path).resolve()) for path in paths)
+    inside = tuple(path for path in exclude if any(Path(path).is_relative_to(one) for one in resolved))
+    spec = sources.SourceSpec(paths=resolved, exclude=inside)
+    return Text("text", resolved, sources.digest(spec), sources.text_bytes(spec), inside)
+
+
+def _encoders(questions: Given | None) -> tuple[EncoderName, ...]:
+    """What is installed and knows the language that most questions are in.
+
+    Raises:
+        InputError: Not one question can be used.
+    """
+    if questions is None:
+        return ()
+    asked = read_questions(Path(questions.path)).questions
+    chinese = 2 * sum(is_chinese(question.prompt) for question in asked) > len(asked)
+    names: tuple[EncoderName, ...] = ("multilingual", "minilm", "static")
+    return tuple(name for name in names if PACKAGES[name].installed and (PACKAGES[name].chinese or not chinese))
 
 
 def _open_model(path: str | Path) -> OpenModel:

@@ -13,12 +13,15 @@ from luosi.stages.exam.stage import ExamStage
 from luosi.stages.export.stage import ExportStage
 from luosi.stages.finetune.stage import FinetuneStage
 from luosi.stages.import_model.stage import ImportModelStage
+from luosi.stages.pairs.stage import PairsStage
 from luosi.stages.pretrain.stage import PretrainStage
+from luosi.stages.race.stage import RaceStage
+from luosi.stages.retrieve.stage import RetrieveStage
 from luosi.stages.tokenize.stage import TokenizeStage
 from luosi.stages.train_tokenizer.stage import TrainTokenizerStage
 from luosi.stages.verdict.stage import VerdictStage
 
 STAGES: tuple[Stage[Any, Any], ...] = (
-    CurateStage(), ExamStage(), ImportModelStage(), TrainTokenizerStage(), TokenizeStage(), PretrainStage(),
-    FinetuneStage(), ExportStage(), CompressStage(), EvaluateStage(), VerdictStage(), CommandStage(),
+    CurateStage(), ExamStage(), ImportModelStage(), TrainTokenizerStage(), TokenizeStage(), PretrainStage(), PairsStage(),
+    RetrieveStage(), FinetuneStage(), ExportStage(), CompressStage(), EvaluateStage(), RaceStage(), VerdictStage(), CommandStage(),
 )  # fmt: skip

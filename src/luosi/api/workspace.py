@@ -14,20 +14,21 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
 from luosi.api.job import Asked, make_job
 from luosi.api.stages import STAGES
-from luosi.artifacts import Artifact, Bundle, Manifest, Verdict
-from luosi.cost import Cost, Machine, Rates
-from luosi.errors import ArtifactError, DamagedArtifact, RecipeError, UnknownReference, UsageError
+from luosi.api.verdicts import Verdicts, published
+from luosi.artifacts import Artifact, Bundle, Corpus, Manifest
+from luosi.cost import Machine, Rates
+from luosi.errors import DamagedArtifact, RecipeError, UnknownReference, UsageError
 from luosi.ledger.attempts import Try, all_attempts, builds, read_attempts
 from luosi.ledger.meter import LedgerMeter
 from luosi.ledger.report import LOADED_SHARE, Bill, bill
 from luosi.pipeline.graph import Graph, nearest
-from luosi.pipeline.lineage import Node, ancestors, lineage
+from luosi.pipeline.lineage import Node, lineage
 from luosi.pipeline.runner import Observer, Runner, Silence
 from luosi.pipeline.stage import Stage
 from luosi.pipeline.store import Store
@@ -39,9 +40,17 @@ from luosi.plan.pricing import completer, pricer
 from luosi.plan.state import step_state
 from luosi.plan.steps import Plan, plan_steps
 from luosi.recipe import Recipe, read_recipe, recipe_graph
-from luosi.stages.verdict.money import VerdictReport, report
+from luosi.stages.verdict.money import VerdictReport
+
+if TYPE_CHECKING:
+    from luosi.grading.check import Report
+    from luosi.grading.questions import OwnQuestions
+    from luosi.report.words import Language
+    from luosi.serve.feedback import Feedback
 
 RecipeRef = str | Path | Recipe
+
+ACCOUNTS = "accounts.db"
 
 
 def shipped_recipe(name: str) -> Path:
@@ -89,6 +98,7 @@ class Workspace:
         self.root = Path(root).resolve()
         self.store = Store(self.root / "store")
         self.stages = {stage.name: stage for stage in (*STAGES, *stages)}
+        self._feedback: Feedback | None = None
 
     # What there is to work with
 
@@ -237,7 +247,7 @@ class Workspace:
             runner.run(graph, {line.step: line.for_runner() for line in plan.steps}, doomed)
         finally:
             self._refresh_if_possible()
-        return {step.name: self._published(graph, step.name) for step in graph.steps}
+        return {step.name: published(graph, self.store, step.name) for step in graph.steps}
 
     def _remember(self, recipe: Recipe) -> None:
         path = self.root / "recipes" / f"{recipe.name}.json"
@@ -245,14 +255,6 @@ class Workspace:
         temporary = path.with_name(f".{recipe.name}.{os.getpid()}.tmp")
         temporary.write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
         temporary.replace(path)
-
-    def _published(self, graph: Graph, step: str) -> Manifest:
-        manifest = self.store.manifest(graph.step(step).stage.name, graph.keys[step])
-        if manifest is None:
-            raise ArtifactError(
-                f"step {step} of {graph.recipe} is not built", hint=f"`luosi run {graph.recipe}` builds it"
-            )
-        return manifest
 
     def refresh(self) -> None:
         """Bring what is derived from the logs up to date: the SQL index, and what the ledger teaches of this machine."""
@@ -290,29 +292,54 @@ class Workspace:
             UsageError: The recipe has no verdict step.
             ArtifactError: It was not run yet.
         """
-        graph = self.graph(ref)
-        step = next((step for step in graph.steps if step.stage.output is Verdict), None)
-        if step is None:
-            raise UsageError(
-                f"recipe {graph.recipe} has no verdict step", hint="`luosi new FILES...` writes one that has"
-            )
-        manifest = self._published(graph, step.name)
-        self.store.require_whole(manifest, step.name)
-        verdict = self.store.open(manifest)
-        assert isinstance(verdict, Verdict)
-        summary = verdict.summary()
-        costs, facts = {}, {}
-        for route in summary.routes:
-            if route.bundle_key:
-                costs[route.bundle_key] = self.cost_to_make(route.bundle_key)
-                facts[route.bundle_key] = self.store.find(route.bundle_key).facts
-        rented = self.prices().model(summary.rented_model) if summary.rented_model else None
-        return report(summary, costs, facts, self.rates(), rented, self.machine().watts_busy)
+        return self.verdicts(ref).report(self.machine(), self.rates(), self.prices())
 
-    def cost_to_make(self, key: str) -> Cost:
-        """All attempts at an artifact and at everything it was made from."""
-        tries = [one for k in ancestors(self.store, key) for one in read_attempts(self.store.attempts_file(k))]
-        return sum((one.cost for one in tries), Cost())
+    def verdicts(self, ref: RecipeRef) -> Verdicts:
+        """What is known of the recipe's verdict: the report, the single answers, people's marks."""
+        said = self.feedback() if (self.root / ACCOUNTS).exists() else None
+        return Verdicts(self.graph(ref), self.store, self.stages, said)
+
+    def answers(self, ref: RecipeRef) -> list[dict[str, Any]]:
+        """What the routes answered to the user's questions; see `Verdicts.answers`."""
+        return self.verdicts(ref).answers()
+
+    def report(self, ref: RecipeRef, language: Language = "en", form: str = "html") -> bytes:
+        """The verdict as a file to print, "html" or "pdf": advice, picture, routes, every question with its answers, the bill.
+
+        Raises:
+            UsageError: There is no such form.
+            MissingDependency: A PDF is asked for and reportlab is not installed.
+        """
+        from luosi.report import render
+
+        rows, bill = self.verdicts(ref).answer_rows(), self.bill(ref)
+        return render(form, self.recipe(ref).name, self.verdict(ref), rows, bill=bill, language=language)
+
+    def check_questions(self, ref: RecipeRef, own: OwnQuestions | None = None) -> Report:
+        """Questions (the workspace's own if None) looked for in the corpus of a recipe that was run.
+
+        Raises:
+            UsageError: The recipe makes no corpus.
+            ArtifactError: It was not run yet.
+        """
+        from luosi.grading.check import check, corpus_texts
+        from luosi.grading.questions import OwnQuestions
+
+        graph = self.graph(ref)
+        step = next((step for step in graph.steps if step.stage.output is Corpus), None)
+        if step is None:
+            raise UsageError(f"recipe {graph.recipe} has no step that makes a corpus")
+        corpus = self.store.open(published(graph, self.store, step.name))
+        assert isinstance(corpus, Corpus)
+        return check(own or OwnQuestions(self.feedback().questions(), []), corpus_texts(corpus))
+
+    def feedback(self) -> Feedback:
+        """What people said: own questions, corrections and marks; made when first asked for."""
+        from luosi.serve.feedback import Feedback  # with SQLAlchemy, which a plan has no use for
+
+        if self._feedback is None:
+            self._feedback = Feedback(self.root / ACCOUNTS)
+        return self._feedback
 
     # What is there
 

@@ -130,6 +130,8 @@ class Route(BaseModel):
     """Whether questions and passages go to somebody else's machine."""
     asked: int = 0
     """Of the user's questions."""
+    answers_key: str = ""
+    """Key of the race; "" as `arm`."""
     stopped: str = ""
     """Why it was not asked all of them; "" if it was."""
     own: Score | None = None
@@ -139,28 +141,73 @@ class Route(BaseModel):
     by_grader: dict[str, Score] = {}
     cited: Score | None = None
     """Share of the questions whose file is known where the answer cites it."""
+    found: Score | None = None
+    """Share of the questions whose file (and page) is known where a passage of it was shown."""
+    own_found: Score | None = None
+    """Accuracy on those where it was shown: what the model makes of the right passage."""
     troubles: dict[str, int] = {}
     """Answers that did not come, by reason: they count as wrong."""
     note: str = ""
     """For routes that were not measured: what to do to have them measured."""
 
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """Keys of what has to be made for it: the bundle, the index; () for none."""
+        return tuple(key for key in (self.bundle_key, self.index_key) if key)
+
+
+class Between(BaseModel):
+    """The paired difference in accuracy of two arms on the user's questions that both were asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    arm: str
+    other: str
+    difference: Difference
+    """Of `arm` less `other`: positive is better for `arm`."""
+    asked: int
+
 
 class VerdictSummary(BaseModel):
-    """`verdict.json`: quality of every route on the first source, the reference being the unmodified open model."""
+    """`verdict.json`: quality of every route on the first source and on the user's questions, against the unmodified open model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     source: str
     reference: str
-    """Step of the reference route."""
+    """Scoring step of the reference route; "" where there are only answers."""
     routes: tuple[Route, ...]
     prompt_tokens: int
     answer_tokens: int
     """The shape of one answer, for the cost per 1,000 of them."""
     rented_model: str
     """Row of the price table the break-even is counted against."""
-    advice: tuple[str, ...]
+    advice: tuple[Sentence, ...]
     """Sentences that follow from quality alone; those that need money are added when it is shown."""
+    reference_arm: str = ""
+    """Arm that differences on the user's questions are counted from; "" where there was no race."""
+    questions: int = 0
+    """Of the user, that the race asked."""
+    graders: dict[str, int] = {}
+    """How many of them are marked by which grader."""
+    pairs: tuple[Between, ...] = ()
+    """Every two arms once, in the order of the routes."""
+    sequential: bool = False
+    """Whether arms that could no longer win were stopped."""
+    saved_share: float = 0.0
+    """Share of the evaluation's cost that stopping saved."""
+    judge: str = ""
+    """The judge model's name; "" for none."""
+
+    def between(self, arm: str, other: str) -> Difference | None:
+        """Accuracy of `arm` less that of `other`; None where they share fewer than two questions."""
+        for pair in self.pairs:
+            if (pair.arm, pair.other) == (arm, other):
+                return pair.difference
+            if (pair.arm, pair.other) == (other, arm):
+                there = pair.difference
+                return there.model_copy(update={"mean": -there.mean, "low": -there.high, "high": -there.low})
+        return None
 
 
 class Verdict(Artifact):

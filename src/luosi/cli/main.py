@@ -7,7 +7,7 @@ import traceback
 
 import typer
 
-from luosi.cli import bill, demo, doctor, new, plan, run, serve, show, tidy, verdict
+from luosi.cli import bill, demo, doctor, exam, new, plan, report, run, search, serve, show, tidy, verdict
 from luosi.errors import LuosiError
 
 app = typer.Typer(
@@ -23,8 +23,11 @@ app.command("new")(new.new)
 app.command("plan")(plan.plan)
 app.command("run")(run.run)
 app.command("verdict")(verdict.verdict)
+app.command("report")(report.report)
+app.add_typer(exam.app, name="exam")
 app.command("bill")(bill.bill)
 app.command("serve")(serve.serve)
+app.command("search")(search.search)
 app.command("show")(show.show)
 app.command("lineage")(show.lineage)
 app.command("verify")(tidy.verify)

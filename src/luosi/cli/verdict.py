@@ -1,6 +1,11 @@
-"""`luosi verdict`: the routes side by side, and which to take at which volume."""
+"""`luosi verdict`: the routes side by side, which to take, and every question with its answers."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
 
 from luosi.api import Workspace
 from luosi.cli.common import (
@@ -13,39 +18,65 @@ from luosi.cli.common import (
     print_json,
     print_table,
 )
-from luosi.stages.verdict.money import RouteMoney, VerdictReport
+from luosi.report.content import Asked, asked_rows, short_table
+from luosi.report.names import named
+from luosi.report.words import Language, Words
+from luosi.stages.verdict.costs import RouteMoney
+from luosi.stages.verdict.money import VerdictReport
+
+LanguageOption = Annotated[Language, typer.Option("--lang", help="en or zh.")]
+ONE_LINE = 160
+"""Characters of an answer that are printed."""
 
 
 def verdict(
     recipe: LatestRecipeArgument = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="Every question too, with each route's answer and mark.")
+    ] = False,
+    lang: LanguageOption = "en",
     json: JsonOption = False,
 ) -> None:
     """The routes side by side: quality with its error, cost to make, cost of answers, break-even; and what to do."""
     place = Workspace(workspace)
-    result = place.verdict(latest(place, recipe))
+    name = latest(place, recipe)
+    result = place.verdict(name)
+    rows = place.verdicts(name).answer_rows() if questions else []
     if json:
-        print_json(result)
-    else:
-        print_verdict(result)
+        print_json({**result.model_dump(mode="json"), **({"answered": rows} if questions else {})})
+        return
+    print_verdict(result, lang)
+    print_questions(asked_rows(result, rows, lang))
 
 
-def print_verdict(result: VerdictReport) -> None:
+def print_verdict(result: VerdictReport, language: Language = "en") -> None:
     """The routes as a table, the advice below."""
-    columns = [
-        "route",
-        "model",
-        "bits per byte",
-        "difference (95 %)",
-        "exam accuracy",
-        "cost to make",
-        "per 1,000 answers",
-        "break-even",
-        "note",
-    ]
-    print_table("Verdict", columns, [_row(route) for route in result.routes], left=2)
+    if result.questions:
+        words = Words(language)
+        table = short_table(named(result.routes, words), words)
+        print_table(words("routes"), table.heads, table.rows, left=len(table.heads))
+    else:
+        print_table("Verdict", COLUMNS, [_row(route) for route in result.routes], left=2)
     for sentence in result.advice:
-        print(f"- {sentence}")
+        print(f"- {getattr(sentence, language)}")
+
+
+def print_questions(asked: Iterable[Asked]) -> None:
+    """Every question, a line for each answer."""
+    for one in asked:
+        print(f"\n{one.number}. {one.prompt}")
+        for fact in one.facts:
+            print(f"   {fact}")
+        for said in one.answers:
+            text = " ".join(said.text.split())
+            shown = text if len(text) <= ONE_LINE else f"{text[:ONE_LINE]}…"
+            print(f"   {said.who}: {said.mark}: {shown}{f'  [{said.note}]' if said.note else ''}")
+
+
+COLUMNS = (
+    "route", "model", "bits per byte", "difference (95 %)", "exam accuracy", "cost to make", "per 1,000 answers", "break-even", "note",
+)  # fmt: skip
 
 
 def _row(route: RouteMoney) -> list[str]:

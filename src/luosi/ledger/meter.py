@@ -122,11 +122,15 @@ class MeteredAttempt:
         self._lock = threading.Lock()
         self._progress: dict[str, Any] | None = None
         self._unlogged = False
+        self.log: Callable[[], None] = lambda: None
+        """Writes what was spent so far."""
 
     def spend(self, cost: Cost) -> None:
-        """Add what the counters cannot see."""
+        """Add what the counters cannot see; money paid to others is logged at once, lest a kill lose it from the bill."""
         with self._lock:
             self._spent = self._spent + cost
+        if cost.fees:
+            self.log()
 
     def progress(self, done: float, total: float, unit: str, metrics: Mapping[str, float]) -> None:
         """Remember how far the step is; the next tick logs it."""
@@ -192,13 +196,17 @@ class LedgerMeter:
         )  # fmt: skip
         done = threading.Event()
 
+        def write_tick() -> None:
+            with suppress(OSError):  # a full disk is the step's to report, not the log's
+                log.write("tick", attempt=name, **attempt.line())
+
         def tick() -> None:
             pause = FIRST_TICK_S  # short at first: a try killed in its first second costs too
             while not done.wait(pause):
-                with suppress(OSError):  # a full disk is the step's to report, not the log's
-                    log.write("tick", attempt=name, **attempt.line())
+                write_tick()
                 pause = min(TICK_S, 2 * pause)
 
+        attempt.log = write_tick
         thread = threading.Thread(target=tick, name="meter", daemon=True)
         thread.start()
         reason, message = "failed", "stopped by an unexpected error"

@@ -12,6 +12,7 @@ from luosi.artifacts.shape import ModelShape
 from luosi.cost import Machine
 from luosi.plan.budget import Budget
 from luosi.plan.scaling import scratch_tokens
+from luosi.retrieval.packages import EncoderName, pin_of
 
 Table = dict[str, Any]
 
@@ -21,12 +22,13 @@ Complete = Callable[[str, Table], Table]
 
 @dataclass(frozen=True)
 class Text:
-    """One source of text: what it is called, where its files are, their digest and their size in UTF-8 bytes."""
+    """One source of text: what it is called, where its files are, their digest, their size in UTF-8 bytes, and which are left out."""
 
     name: str
     paths: tuple[str, ...]
     sha256: str
     text_bytes: int
+    exclude: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Choice:
     tokens: int
     evidence: Evidence
     compile: bool = False
+    encoder: EncoderName = "none"
+    """What finds passages by their meaning, where the user's own questions are asked."""
     scratch: ModelShape | None = None
 
 
@@ -120,8 +124,8 @@ class Job:
     rented: tuple[Address, ...] = ()
     cap_nano: int = 0
     """The most that may be paid for the rented models' answers, in billionths of their currency."""
-    search: Table = field(default_factory=dict)
-    """Fields of the retrieve stage: with which encoder passages are found."""
+    encoders: tuple[EncoderName, ...] = ()
+    """That are installed and know the text's language, the best first."""
     system_prompt: str = ""
     """Put before every conversation with the models that are made; "" for none."""
 
@@ -150,7 +154,7 @@ def recipe(job: Job, choice: Choice, budget: Budget) -> Table:
     """The complete recipe for `choice`."""
     steps = {**_data(job, choice), **_models(job, choice)}
     if choice.scratch is not None:
-        steps |= _scratch(job, choice.scratch)
+        steps |= scratch_steps(job.name, choice.scratch, job.precision, job.complete)
     steps |= _scores(job, scratch=choice.scratch is not None)
     tables: Table = {}
     for name, (stage, inputs, fields) in steps.items():
@@ -166,6 +170,7 @@ Step = tuple[str, Table, Table]
 def _data(job: Job, choice: Choice) -> dict[str, Step]:
     sources = [
         {"name": t.name, "kind": "files", "paths": list(t.paths), "sha256": t.sha256, "bytes": t.text_bytes}
+        | ({"exclude": list(t.exclude)} if t.exclude else {})
         for t in job.texts
     ]
     evidence = choice.evidence
@@ -182,7 +187,8 @@ def _data(job: Job, choice: Choice) -> dict[str, Step]:
         "exam": ("exam", {"corpus": "curate"}, {"questions": evidence.questions, **passages, **own}),
     }
     if job.questions:
-        steps["passages"] = ("retrieve", {"corpus": "curate"}, job.search)
+        found_by = {"encoder": choice.encoder, "encoder_pin": pin_of(choice.encoder)}
+        steps["passages"] = ("retrieve", {"corpus": "curate"}, found_by)
     return steps
 
 
@@ -210,8 +216,19 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
     made_from = {"corpus": "curate", "bundle": "open_q8", "index": "passages", "exam": "exam"}
     return {
         "pairs": ("pairs", made_from, {"pairs": choice.evidence.pairs, **said}),
-        "tuned": ("finetune", {"model": "adapt", "pairs": "pairs"}, {"precision": job.precision}),
+        "tuned": ("finetune", {"model": "adapt", "pairs": "pairs"}, _sft(job)),
     }
+
+
+SFT_ROW = 1024
+"""Tokens: a question, three passages and the answer fit in it."""
+SFT_EPOCHS = 2.0
+
+
+def _sft(job: Job) -> Table:
+    row = min(SFT_ROW, job.model.shape.context)
+    prompt = {"system_prompt": job.system_prompt} if job.system_prompt else {}
+    return {"epochs": SFT_EPOCHS, "sequence": row, "batch_tokens": row, "precision": job.precision, **prompt}
 
 
 def _race(job: Job, *, scratch: bool) -> Step:
@@ -234,16 +251,17 @@ def _race(job: Job, *, scratch: bool) -> Step:
     return ("race", {"bundles": list(models.values()), "exam": "exam", "index": "passages"}, fields)
 
 
-def _scratch(job: Job, shape: ModelShape) -> dict[str, Step]:
+def scratch_steps(name: str, shape: ModelShape, precision: str, complete: Complete) -> dict[str, Step]:
+    """The steps that train a model of `shape` from scratch on the corpus of step "curate", and ship it."""
     sizes = shape.model_dump(include={"layers", "width", "heads", "kv_heads", "head_dim", "ff", "tied"})
     sizes["sequence"] = shape.context
-    batch = int(job.complete("pretrain", {**sizes, "steps": 1000})["batch_tokens"])
-    training = {**sizes, "steps": max(1, round(scratch_tokens(shape) / batch)), "precision": job.precision}
+    batch = int(complete("pretrain", {**sizes, "steps": 1000})["batch_tokens"])
+    training = {**sizes, "steps": max(1, round(scratch_tokens(shape) / batch)), "precision": precision}
     return {
         "tokenizer": ("train_tokenizer", {"corpus": "curate"}, {"vocab_size": shape.vocab_size}),
         "tokens": ("tokenize", {"corpus": "curate", "tokenizer": "tokenizer"}, {}),
         "scratch": ("pretrain", {"tokens": "tokens", "tokenizer": "tokenizer"}, {**training, "compile": True}),
-        "ship_scratch": ("export", {"model": "scratch"}, {"name": f"{job.name}-scratch"}),
+        "ship_scratch": ("export", {"model": "scratch"}, {"name": f"{name}-scratch"}),
         "scratch_q8": ("compress", {"bundle": "ship_scratch"}, {"precision": "Q8_0"}),
     }
 

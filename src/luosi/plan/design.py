@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from luosi.artifacts.shape import ModelShape
-from luosi.cost import Estimate, Rates
+from luosi.cost import NANO, Estimate, Rates
 from luosi.errors import UsageError
 from luosi.plan.budget import Budget, Point, at_least, takes
 from luosi.plan.chain import FULL, LEAN, Choice, Job, Table, recipe
@@ -23,10 +23,14 @@ from luosi.plan.scaling import (
     text_tokens,
 )
 from luosi.plan.writer import dump
+from luosi.retrieval.packages import EncoderName
 
 POINTS: tuple[Point, Point] = ("p50", "p90")
 LEAST_BATCHES = 8
 """Fewer optimizer steps than this teach a LoRA next to nothing."""
+
+ENCODER_SHARE = 0.25
+"""Of the budget, that finding passages by their meaning may take; above it words alone must do."""
 
 Price = Callable[[Table], Estimate]
 """What a recipe is expected to cost in all."""
@@ -109,10 +113,19 @@ class _Search:
                 f"a budget of {self.budget} is too small to adapt {self.job.model.name} to this text and to prove it",
                 hint=f'the smallest that would do: --budget "{at_least(needed, self.budget.kind)}"',
             )
-        choice = self._grow(least)
+        choice = self._grow(replace(least, encoder=self._encoder(least)))
         compiled = replace(choice, compile=True)
         faster = self.estimate(compiled).seconds.p50 < self.estimate(choice).seconds.p50
         return self._grow(compiled) if faster and self.fits(compiled) else choice
+
+    def _encoder(self, choice: Choice) -> EncoderName:
+        """The best that the budget pays for without giving up much of its training."""
+        alone = self.needs(choice)
+        for encoder in self.job.encoders if self.job.questions else ():
+            more = self.needs(replace(choice, encoder=encoder))
+            if more <= self.budget.amount and more - alone <= ENCODER_SHARE * self.budget.amount:
+                return encoder
+        return "none"
 
     def _grow(self, choice: Choice) -> Choice:
         batch = self.batch
@@ -166,7 +179,9 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
     lean = "" if evidence == FULL else f" ({FULL.questions} did not fit the budget)"
     ratio = job.machine.bf16_flops / job.machine.fp32_flops
     precision = f"bf16 products are {ratio:.1f} times as fast as fp32 here" if ratio > 1 else "bf16 is no faster here"
+    asked = _asked_notes(job, choice) if job.questions else {}
     return {
+        **asked,
         "budget": f"The plan expects about {middle}, and more than {high} with a chance of one in ten.",
         "steps.curate.heldout_fraction": f"About {held:,.0f} of {size:,} bytes that no model is trained on: what the routes "
         "are measured by costs time, so no more than this, and no more than 20 % of the text.",
@@ -183,4 +198,26 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
         else "Too short a run for compiling to pay for itself.",
         "steps.score_open": "Every route is scored from the file that ships, on the same held-out bytes.",
         "steps.score_xz": "A compressor that has read the training text: what a model of it must beat.",
+    }
+
+
+def _asked_notes(job: Job, choice: Choice) -> dict[str, str]:
+    """The reasons that hold only where the user's own questions are asked."""
+    by = (
+        "by words and, with this encoder, by meaning"
+        if choice.encoder != "none"
+        else "by words alone: no encoder that knows the text's language is installed, or the budget does not pay for it"
+    )
+    rented = (
+        f"Rented models are asked until the cap is reached, {job.cap_nano / NANO:g} {job.rented[0].price['currency']} in all."
+        if job.rented
+        else "No rented model is asked: `luosi new --rent NAME=URL#KEY_VARIABLE` adds one."
+    )
+    return {
+        "steps.passages": "All files, cut into passages that can be found by a question and shown to a model with it; found "
+        f"{by}.",
+        "steps.pairs.pairs": f"{choice.evidence.pairs} questions with answers made of the training text, never of what is held out: the adapted "
+        "model learns from them how to answer, half of them from passages and half by heart.",
+        "steps.race": "Every route is asked the same questions of yours, in rounds; one that can no longer win is asked no more. "
+        + rented,
     }

@@ -1,4 +1,5 @@
 """accounts.db: what each served request used and cost. Truth, not an index: it is migrated, never rebuilt. Knows nothing of HTTP.
+What people said of answers lies in the same file, see serve/feedback.py.
 
 One thread owns the connection and commits what has queued up at once (BEGIN IMMEDIATE, WAL), so that neither the event
 loop nor another process waits long. An unknown price or an unreported usage is stored as NULL, never as 0.
@@ -39,6 +40,42 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             CHECK ((nano IS NULL) = (currency IS NULL))
         )""",
         "CREATE INDEX charges_by_model ON charges (model, time)",
+    ),
+    (
+        """CREATE TABLE questions (
+            id INTEGER PRIMARY KEY,
+            time TEXT NOT NULL,
+            question_id TEXT NOT NULL,
+            who TEXT NOT NULL,
+            origin TEXT NOT NULL,
+            body TEXT
+        )""",
+        "CREATE INDEX questions_by_id ON questions (question_id, id)",
+        """CREATE TABLE corrections (
+            id INTEGER PRIMARY KEY,
+            time TEXT NOT NULL,
+            question TEXT NOT NULL,
+            given TEXT NOT NULL,
+            corrected TEXT NOT NULL,
+            model TEXT NOT NULL,
+            recipe TEXT NOT NULL,
+            place TEXT NOT NULL CHECK (place IN ('chat', 'verdict')),
+            who TEXT NOT NULL,
+            use TEXT NOT NULL CHECK (use IN ('question', 'pair', 'none')),
+            question_id TEXT NOT NULL,
+            CHECK (place = 'chat' OR use <> 'pair')
+        )""",
+        """CREATE TABLE marks (
+            id INTEGER PRIMARY KEY,
+            time TEXT NOT NULL,
+            recipe TEXT NOT NULL,
+            arm TEXT NOT NULL,
+            question_id TEXT NOT NULL,
+            correct INTEGER NOT NULL CHECK (correct IN (0, 1)),
+            answer TEXT NOT NULL,
+            who TEXT NOT NULL
+        )""",
+        "CREATE INDEX marks_by_recipe ON marks (recipe, arm, question_id, id)",
     ),
 )
 """Number n of the list takes the database from version n - 1 to n; only ever appended to."""
@@ -178,8 +215,11 @@ class Accounts:
                 done.set_result(None)
 
 
-def connect(path: Path) -> sa.Engine:
-    """An engine whose transactions take the write lock when they begin and wait up to ten seconds for it."""
+def connect(path: Path, *, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sa.Engine:
+    """An engine whose transactions take the write lock when they begin and wait up to ten seconds for it.
+
+    A kill loses nothing committed; a power cut loses nothing with FULL, and perhaps the last moments with NORMAL.
+    """
     url = sa.URL.create("sqlite", database=str(path))
     engine = sa.create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
 
@@ -187,7 +227,7 @@ def connect(path: Path) -> sa.Engine:
     def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # the driver's own BEGIN is deferred; the listener below begins instead
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:

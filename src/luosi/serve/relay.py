@@ -17,6 +17,7 @@ import orjson
 
 from luosi.cost import Money
 from luosi.serve.accounts import Accounts, Charge, Status
+from luosi.serve.grounded import Grounding
 from luosi.serve.prices import Usage
 from luosi.serve.upstreams import ServedModel
 from luosi.serve.wire import ApiError, events, shorten
@@ -65,11 +66,12 @@ class Relay:
         Raises:
             ApiError: The upstream refused (4xx) or failed (502, 503, 504).
         """
-        async with self._charged(receipt), self._post(receipt, route, body) as response:
+        grounding = await _ground(receipt.model, route, body)
+        async with self._charged(receipt), self._post(receipt, route, grounding.body) as response:
             answer = read_object(await read_up_to(response, MAX_ANSWER_BYTES))
             receipt.read(answer)
         answer["model"] = receipt.model.name
-        return answer
+        return answer | grounding.extra(_said(answer, "message"))
 
     async def stream(self, receipt: Receipt, route: str, body: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         """The answer's chunks as they come; the generator ends only after `receipt` is in the accounts. Close it to cancel.
@@ -79,7 +81,9 @@ class Relay:
         """
         options = body.get("stream_options") or {}
         asked = bool(options.get("include_usage"))
-        body = body | {"stream": True, "stream_options": {**options, "include_usage": True}}
+        grounding = await _ground(receipt.model, route, body)
+        body = grounding.body | {"stream": True, "stream_options": {**options, "include_usage": True}}
+        text = ""
         last: dict[str, Any] | None = None
         async with (
             self._charged(receipt),
@@ -89,6 +93,9 @@ class Relay:
             async for chunk in chunks:
                 receipt.read(chunk)
                 chunk["model"] = receipt.model.name
+                text += _said(chunk, "delta")
+                if any(choice.get("finish_reason") for choice in _choices(chunk)):
+                    chunk |= grounding.extra(text)
                 if not chunk.get("choices") and chunk.get("usage"):
                     last = chunk  # held back until its cost is in the accounts
                 else:
@@ -140,6 +147,23 @@ class Relay:
             raise ApiError(504, f"{who} was silent for too long", code="upstream_timeout") from error
         except (aiohttp.ClientError, OSError) as error:
             raise ApiError(502, f"{who} broke off: {error or type(error).__name__}", code="upstream_error") from error
+
+
+async def _ground(model: ServedModel, route: str, body: dict[str, Any]) -> Grounding:
+    if model.files is None or route != "chat/completions":
+        return Grounding(body)
+    return await model.files.ground(body)
+
+
+def _choices(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    choices = answer.get("choices")
+    return [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+
+
+def _said(answer: dict[str, Any], field: str) -> str:
+    """The words of the first choice in an answer or chunk."""
+    told = [choice.get(field) for choice in _choices(answer) if not choice.get("index")]
+    return "".join(str(part.get("content") or "") for part in told if isinstance(part, dict))
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncGenerator[dict[str, Any]]:

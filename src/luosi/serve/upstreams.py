@@ -8,13 +8,16 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 from urllib.parse import urlsplit
 
 from luosi.errors import LuosiError, UsageError
 from luosi.models.engine import Engine
 from luosi.serve.prices import TokenPrice
 from luosi.serve.wire import ApiError
+
+if TYPE_CHECKING:
+    from luosi.serve.grounded import Files
 
 State = Literal["starting", "ready", "down"]
 LOOK_S = 0.5
@@ -176,3 +179,5 @@ class ServedModel:
     """What the upstream calls it; "" for the same."""
     price: TokenPrice | None = None
     """None is "unknown": charges are then recorded without an amount, never as 0."""
+    files: Files | None = None
+    """What it answers chats from; see grounded.py."""

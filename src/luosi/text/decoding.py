@@ -12,6 +12,8 @@ from typing import IO
 
 BLOCK_BYTES = 1 << 18
 HEAD_BYTES = 1 << 14
+PAGE_BREAK = "\n\f\n"
+"""Between the pages of a text that has pages; within one, a form feed stands nowhere else."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -20,6 +22,10 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SAME = {
+    **dict.fromkeys(("gb2312", "gbk", "cp936", "x-gbk", "gb_2312-80"), "gb18030"),
+    **dict.fromkeys(("iso-8859-1", "latin-1", "latin1", "us-ascii", "ascii"), "cp1252"),
+}
 _HAN = re.compile(r"[\u3000-\u3002\u4e00-\u9fff\uff01-\uff1f]")
 _CUTS = tuple(
     re.compile(f".*(?:{end})", re.DOTALL) for end in (r"\n\s*\n", r"\n", r"[.!?。！？；]\s+|[。！？；]", r"\s")
@@ -49,6 +55,27 @@ def sniff(head: bytes) -> str:
         if len(_HAN.findall(chinese)) > 0.3 * len(chinese):
             return "gb18030"
     return "utf-8"
+
+
+def decoded(data: bytes, declared: str = "") -> str:
+    """The text of bytes that came with the name of an encoding, which may be missing, unknown or wrong.
+
+    A byte order mark is believed first, then UTF-8 where that reads every byte, then `declared`, then `sniff`. GB2312 and GBK
+    are read as GB18030, which holds both, and Latin-1 as Windows-1252, as browsers do.
+    """
+    encoding = sniff(data[:HEAD_BYTES])
+    if encoding in ("utf-8", "gb18030"):
+        declared = _SAME.get(declared.lower(), declared)
+        if not (declared and data.isascii()):  # ISO-2022-JP and UTF-7 look like ASCII
+            try:
+                return data.decode("utf-8")
+            except UnicodeDecodeError:
+                pass
+        try:
+            return data.decode(declared or encoding, "replace")
+        except (LookupError, ValueError):
+            pass
+    return data.decode(encoding, "replace")
 
 
 def text_blocks(stream: IO[bytes]) -> Iterator[str]:

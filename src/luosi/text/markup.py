@@ -1,90 +1,68 @@
-"""Text out of HTML, PDF and DOCX, through the libraries kept for it. Knows nothing of where the bytes come from."""
+"""Text out of HTML, through resiliparse: headings as Markdown, tables as lines, menus and footers left out where marked so.
+
+A page is not cut down to what looks like its main content: that loses short lists and tables of people's own documents.
+"""
 
 from __future__ import annotations
 
-import io
-import warnings
-import zipfile
+import re
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
-from luosi.text.decoding import sniff
-from luosi.text.streams import Unreadable, missing, refuse_bomb, whole
+from luosi.text.decoding import decoded
+from luosi.text.notes import Noted
+from luosi.text.streams import missing, whole
+from luosi.text.tables import table_text
+
+_CHARSET = re.compile(rb"""(?:charset|encoding)\s*=\s*["']?\s*([A-Za-z0-9._:-]+)""", re.IGNORECASE)
+_FURNITURE = ["nav", "footer", "[role=navigation]", "[role=banner]", "[role=contentinfo]", "[role=search]"]
 
 
-def html_text(stream: IO[bytes]) -> Iterator[str]:
-    """The visible text of an HTML page, boilerplate (menus, footers) left out where that leaves something."""
+def html_text(stream: IO[bytes], notes: list[Noted]) -> Iterator[str]:
+    """The visible text of an HTML page."""
+    data = whole(stream).getvalue()
+    yield page_text(decoded(data, declared_encoding(data)))
+
+
+def declared_encoding(data: bytes) -> str:
+    """The encoding an HTML page names, or seems to have where it names none."""
+    if match := _CHARSET.search(data[:4096]):
+        return match[1].decode("ascii")
+    try:
+        from resiliparse.parse.encoding import detect_encoding
+    except ImportError:
+        raise missing("resiliparse", "reading HTML files") from None
+    return str(detect_encoding(data))
+
+
+def page_text(page: str) -> str:
+    """The visible text of a decoded page."""
     try:
         from resiliparse.extract.html2text import extract_plain_text
-        from resiliparse.parse.encoding import detect_encoding
         from resiliparse.parse.html import HTMLTree
     except ImportError:
         raise missing("resiliparse", "reading HTML files") from None
-    data = whole(stream).getvalue()
-    encoding = sniff(data[: 1 << 14])
-    if encoding == "utf-8" and "\ufffd" in data.decode("utf-8", errors="replace"):
-        encoding = detect_encoding(data) or encoding
-    tree = HTMLTree.parse(data.decode(encoding, errors="replace").replace("\0", ""))
-    yield extract_plain_text(tree, main_content=True) or extract_plain_text(tree)
+    tree: Any = HTMLTree.parse(page.replace("\0", ""))
+    if tree.body is None:
+        return ""
+    for level in range(1, 7):
+        for heading in tree.body.query_selector_all(f"h{level}"):
+            if heading.first_child is not None and heading.text.strip():
+                heading.insert_before(tree.create_text_node(f"{'#' * level} "), heading.first_child)
+    for table in tree.body.query_selector_all("table"):
+        if table.query_selector("table, h1, h2, h3, h4, h5, h6, pre") is None:  # else it lays out a page
+            _as_lines(tree, table)
+    return str(extract_plain_text(tree, skip_elements=_FURNITURE) or extract_plain_text(tree))
 
 
-def pdf_text(stream: IO[bytes]) -> Iterator[str]:
-    """The text of a PDF, page by page.
-
-    Raises:
-        Unreadable: It is encrypted, or damaged.
-    """
-    try:
-        import pypdfium2
-        import pypdfium2.raw as pdfium
-    except ImportError:
-        raise missing("pypdfium2", "reading PDF files") from None
-    try:
-        document = pypdfium2.PdfDocument(stream)
-    except pypdfium2.PdfiumError as error:
-        code = pdfium.FPDF_GetLastError() if getattr(error, "err_code", None) is None else error.err_code
-        locked = code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY)
-        raise Unreadable("encrypted PDF" if locked else "damaged PDF", str(error)) from error
-    try:
-        for number in range(len(document)):
-            page = document[number]
-            text = page.get_textpage()
-            yield text.get_text_range().replace("\r\n", "\n") + "\n\n"
-            text.close()
-            page.close()
-    except pypdfium2.PdfiumError as error:
-        raise Unreadable("damaged PDF", str(error)) from error
-    finally:
-        document.close()
-
-
-def docx_text(stream: IO[bytes]) -> Iterator[str]:
-    """The paragraphs and tables of a Word document, in order; a table row is one line, its cells tab-separated.
-
-    Raises:
-        Unreadable: It is damaged, encrypted, or a zip bomb.
-    """
-    try:
-        import docx
-    except ImportError:
-        raise missing("python-docx", "reading DOCX files") from None
-    data: IO[bytes] = stream if isinstance(stream, io.BytesIO) else whole(stream)
-    try:
-        with zipfile.ZipFile(data) as archive:
-            packed = sum(member.compress_size for member in archive.infolist())
-            refuse_bomb(sum(member.file_size for member in archive.infolist()), packed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            parts = docx.Document(data).iter_inner_content()
-            yield from (_docx_part(part) for part in parts)
-    except Unreadable:
-        raise
-    except Exception as error:  # python-docx lets KeyError, ValueError and lxml's errors through
-        raise Unreadable("damaged DOCX", f"{type(error).__name__}: {error}"[:200]) from error
-
-
-def _docx_part(part: object) -> str:
-    rows = getattr(part, "rows", None)
-    if rows is None:
-        return f"{getattr(part, 'text', '')}\n\n"
-    return "\n".join("\t".join(cell.text for cell in row.cells) for row in rows) + "\n\n"
+def _as_lines(tree: Any, table: Any) -> None:
+    """Put a table's text as preformatted lines in its place."""
+    for block in table.query_selector_all("br, p, div, li"):
+        block.parent.insert_before(tree.create_text_node(" "), block)
+    caption = table.query_selector("caption")
+    text = "".join(
+        table_text([cell.text for cell in row.query_selector_all("td, th")] for row in table.query_selector_all("tr"))
+    )
+    lines = tree.create_element("pre")
+    lines.append_child(tree.create_text_node((f"{caption.text.strip()}\n" if caption else "") + text.rstrip()))
+    table.parent.replace_child(lines, table)

@@ -11,16 +11,16 @@ import fnmatch
 import hashlib
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
 from luosi.errors import InputError
 from luosi.text.docstrings import docstrings
-from luosi.text.reading import DOCUMENT_CHARS, Raw, cut, format_of, read_file
+from luosi.text.reading import DOCUMENT_CHARS, TEXT_FIELD, Raw, cut, format_of, read_file, refusal
 from luosi.text.streams import Unreadable
 
 Kind = Literal["files", "package", "docstrings"]
@@ -29,6 +29,9 @@ _LICENCE = re.compile(r"(licen[cs]es?|notice|copying|copyright)([._-].*)?", re.I
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n.*?^---[ \t]*(\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 PLAIN = frozenset({".txt", ".md", ".jsonl", ".csv"})
 """Suffixes of files that are about as large as the text in them."""
+SAMPLE_FILES = 12
+SAMPLE_BYTES = 16 << 20
+"""What `text_bytes` reads of each suffix; a PDF takes a second for some 1 to 20 MB."""
 
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
 
@@ -39,6 +42,7 @@ class SourceSpec:
 
     Attributes:
         paths: Files and folders ("files"); folders are walked, hidden names and unknown suffixes passed over.
+        exclude: Files among them that are left out: the user's questions, say.
         distributions: Pins such as "licensedcode-data==32.1.0" ("package" and "docstrings").
         include: Globs over the distributions' file names; () takes every known format ("package") or all of "*.py".
         front_matter: Cut a leading "---" block off each text.
@@ -48,10 +52,11 @@ class SourceSpec:
 
     kind: Kind = "files"
     paths: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     distributions: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     front_matter: bool = False
-    text_field: str = "text"
+    text_field: str = TEXT_FIELD
     document_chars: int = DOCUMENT_CHARS
 
 
@@ -70,22 +75,33 @@ def files(spec: SourceSpec) -> list[SourceFile]:
         InputError: A path or distribution is not there, has another version, or nothing is left to read.
     """
     if spec.kind == "files":
-        found = _given_files([Path(path).expanduser() for path in spec.paths])
+        left_out = {Path(path).expanduser().absolute() for path in spec.exclude}
+        found = [f for f in _given_files([Path(path).expanduser() for path in spec.paths]) if f.path not in left_out]
     else:
         found = [file for pin in spec.distributions for file in _distribution_files(pin, spec)]
     if not found:
         raise InputError(
             f"nothing to read in {', '.join(spec.paths or spec.distributions) or 'an empty list'}",
-            hint="give text, Markdown, HTML, PDF, DOCX, JSONL, CSV or Parquet files, .gz, .zst or .zip of them included",
+            hint="give text, Markdown, HTML, PDF, DOCX, PPTX, XLSX, EPUB, e-mail (.eml, .mbox), JSONL, CSV or Parquet files, "
+            ".gz, .zst or .zip of them included",
         )
     return sorted(found, key=lambda file: file.name)
 
 
 def skipped(spec: SourceSpec) -> dict[str, int]:
-    """Files below the given folders that are of no known format, counted by suffix."""
+    """Files below the given folders that give no text, counted by what they are.
+
+    That is the suffix of an unknown format, or the name of a refused one and what to do about it:
+    {".png": 3, "old Word format (.doc): save it as .docx": 1}. Refused files are among `files`, so curating counts them too.
+    """
     folders = [Path(path).expanduser() for path in spec.paths if Path(path).expanduser().is_dir()]
-    unknown = (path.suffix or path.name for folder in folders for path in _walk(folder) if not format_of(path.name))
-    return dict(sorted(Counter(unknown).items()))
+    counts = Counter[str]()
+    for path in (path for folder in folders for path in _walk(folder)):
+        if refused := refusal(path.name):
+            counts[": ".join(refused)] += 1
+        elif not format_of(path.name):
+            counts[path.suffix.lower() or path.name] += 1
+    return dict(sorted(counts.items()))
 
 
 def digest(spec: SourceSpec) -> str:
@@ -116,11 +132,32 @@ def size(spec: SourceSpec) -> int:
 
 
 def text_bytes(spec: SourceSpec) -> int:
-    """UTF-8 bytes of the source's text: the files' size where they are plain text, else counted by reading them."""
-    found = files(spec)
-    if all(file.path.suffix.lower() in PLAIN for file in found):
-        return sum(file.path.stat().st_size for file in found)
-    return sum(len((raw.text or "").encode("utf-8", "replace")) for file in found for raw in read(spec, file))
+    """About how many UTF-8 bytes of text the source holds.
+
+    Plain text counts as its files' size. Of every other suffix SAMPLE_FILES files from the smallest to the largest are read,
+    as long as they are within SAMPLE_BYTES together, and what they hold for each byte on disk is taken for all of that suffix.
+    So few files are counted exactly, many in seconds, and the same files always give the same number.
+    """
+    groups: dict[str, list[tuple[int, SourceFile]]] = defaultdict(list)
+    for file in files(spec):
+        groups[file.path.suffix.lower()].append((file.path.stat().st_size, file))
+    return sum(
+        sum(size for size, _ in group) if suffix in PLAIN else _estimated_bytes(spec, group)
+        for suffix, group in groups.items()
+    )
+
+
+def _estimated_bytes(spec: SourceSpec, group: list[tuple[int, SourceFile]]) -> int:
+    group = sorted(group, key=lambda pair: (pair[0], pair[1].name))
+    step = max(1.0, (len(group) - 1) / (SAMPLE_FILES - 1))
+    sample = [group[round(place * step)] for place in range(min(SAMPLE_FILES, len(group)))]
+    sample.sort(key=lambda pair: abs(pair[0] - group[len(group) // 2][0]))  # the middling ones first
+    on_disk = text = 0
+    for size, file in sample:
+        if not on_disk or on_disk + size <= SAMPLE_BYTES:
+            on_disk += size
+            text += sum(len(raw.text.encode("utf-8", "replace")) for raw in read(spec, file))
+    return round(text * sum(size for size, _ in group) / max(1, on_disk))
 
 
 def read(spec: SourceSpec, file: SourceFile) -> Iterator[Raw]:
@@ -131,7 +168,7 @@ def read(spec: SourceSpec, file: SourceFile) -> Iterator[Raw]:
     for raw in read_file(file.name, file.path, text_field=spec.text_field, document_chars=spec.document_chars):
         first = raw.name == raw.whole or raw.name == f"{raw.whole}#part1"
         if spec.front_matter and first:
-            raw = Raw(raw.name, _FRONT_MATTER.sub("", raw.text, count=1), raw.whole, raw.problem, raw.detail)
+            raw = replace(raw, text=_FRONT_MATTER.sub("", raw.text, count=1))
         yield raw
 
 
@@ -139,15 +176,19 @@ def _docstring_documents(spec: SourceSpec, file: SourceFile) -> Iterator[Raw]:
     try:
         text = docstrings(file.path.read_bytes())
     except Unreadable as error:
-        yield Raw(file.name, problem=error.reason, detail=error.detail)
+        yield Raw(file.name, problem=error.reason, detail=error.detail, file=file.name)
         return
-    yield from cut(file.name, [text], spec.document_chars)
+    yield from cut(file.name, [text], spec.document_chars, file=file.name)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     for parent, names, leaves in os.walk(folder):
         names[:] = [name for name in names if not name.startswith(".")]
-        yield from (Path(parent) / leaf for leaf in leaves if not leaf.startswith("."))
+        yield from (Path(parent) / leaf for leaf in leaves if not leaf.startswith((".", "~$")))  # ~$: Word's lock files
+
+
+def _is_taken(name: str) -> bool:
+    return bool(format_of(name) or refusal(name))
 
 
 def _given_files(paths: list[Path]) -> list[SourceFile]:
@@ -157,7 +198,7 @@ def _given_files(paths: list[Path]) -> list[SourceFile]:
     found: set[Path] = set()
     for path in paths:
         if path.is_dir():
-            found.update(leaf.absolute() for leaf in _walk(path) if format_of(leaf.name) and leaf.is_file())
+            found.update(leaf.absolute() for leaf in _walk(path) if _is_taken(leaf.name) and leaf.is_file())
         else:
             found.add(path.absolute())
     folders = [str((path if path.is_dir() else path.parent).absolute()) for path in paths]

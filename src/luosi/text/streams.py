@@ -10,6 +10,7 @@ import io
 import re
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,15 +18,20 @@ from pathlib import Path
 from typing import IO, cast
 
 from luosi.errors import MissingDependency
+from luosi.text.notes import Noted
 
 RATIO_LIMIT = 200
 """Text compresses 3- to 30-fold, repetitive logs 100-fold, a bomb 1,000-fold."""
 FREE_BYTES = 64 << 20
 """Expansion below this is never refused."""
 MEMBER_LIMIT = 100_000
+_UTF8_NAME = 0x800
 WHOLE_LIMIT = 256 << 20
-"""Bytes of a format that must be held whole (HTML, or a PDF inside an archive)."""
+"""Bytes of a format that must be held whole: HTML, DOCX, PPTX, EPUB, or a PDF inside an archive."""
+XML_LIMIT = 96 << 20
+"""Bytes of XML that are held as a tree, which takes some ten times as much."""
 
+_OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _UNSAFE = re.compile(r"(^|/)\.\.(/|$)|^/|^[A-Za-z]:|\\|\x00")
 _DAMAGED = (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, NotImplementedError)
 
@@ -153,28 +159,89 @@ def damage_named(suffix: str) -> Iterator[None]:
         raise Unreadable("damaged .zst file", str(error)) from error
 
 
-def zip_members(path: Path) -> Iterator[tuple[str, IO[bytes] | Unreadable]]:
-    """Each file of a zip archive, sorted by name: (name, its bytes or why it is refused).
+def zip_members(stream: IO[bytes]) -> Iterator[tuple[str, IO[bytes] | Unreadable]]:
+    """Each file of a zip archive (a seekable stream), sorted by name: (name, its bytes or why it is refused).
+
+    Of several members of one name, the later ones are called "name~2", "name~3".
 
     Raises:
         Unreadable: The archive as a whole is damaged, or is a bomb.
     """
-    with damage_named(".zip"), zipfile.ZipFile(path) as archive:
+    with damage_named(".zip"), zipfile.ZipFile(stream) as archive:
         members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
         if len(members) > MEMBER_LIMIT:
             raise Unreadable("zip bomb refused", f"{len(members):,} members, the limit is {MEMBER_LIMIT:,}")
-        refuse_bomb(sum(m.file_size for m in members), path.stat().st_size)
+        refuse_bomb(sum(m.file_size for m in members), stream.seek(0, io.SEEK_END))
+        times = Counter[str]()
         for member in members:
-            if _UNSAFE.search(member.filename) or _UNSAFE.search(member.orig_filename):
-                yield member.filename, Unreadable("unsafe name in archive", member.filename)
+            name = _member_name(member)
+            times[name] += 1
+            name += f"~{times[name]}" if times[name] > 1 else ""
+            if _UNSAFE.search(name) or _UNSAFE.search(member.orig_filename):
+                yield name, Unreadable("unsafe name in archive", name)
             elif member.flag_bits & 1:
-                yield member.filename, Unreadable("encrypted archive member")
+                yield name, Unreadable("encrypted archive member")
             else:
-                with archive.open(member) as stream:
-                    yield (
-                        member.filename,
-                        io.BufferedReader(_Guarded(stream, max(member.compress_size, 1)), 1 << 18),
-                    )
+                with archive.open(member) as content:
+                    yield name, io.BufferedReader(_Guarded(content, max(member.compress_size, 1)), 1 << 18)
+
+
+def _member_name(member: zipfile.ZipInfo) -> str:
+    """A member's name; one not marked as UTF-8 may all the same be that, or Chinese of an older Windows."""
+    if not member.flag_bits & _UTF8_NAME:
+        data = member.filename.encode("cp437", "replace")
+        for encoding in ("utf-8", "gb2312"):
+            try:
+                return data.decode(encoding)
+            except UnicodeDecodeError:
+                continue
+    return member.filename
+
+
+@contextmanager
+def reader_damage(format: str) -> Iterator[None]:
+    """Turn whatever a document library raises on damaged bytes, and they raise nearly all, into Unreadable("damaged DOCX")."""
+    try:
+        yield
+    except (Unreadable, MissingDependency):
+        raise
+    except Exception as error:
+        raise Unreadable(f"damaged {format}", f"{type(error).__name__}: {error}"[:200]) from error
+
+
+def office_archive(
+    stream: IO[bytes], format: str, notes: list[Noted] | None = None, *, streamed: str = "\0"
+) -> IO[bytes]:
+    """The seekable bytes of a zip of XML parts (DOCX, PPTX, XLSX, EPUB) that a library may open whole.
+
+    Args:
+        stream: Read as far as WHOLE_LIMIT if it is not seekable.
+        format: Its name in what is raised.
+        notes: Macros left out are noted here.
+        streamed: Beginning of the names of parts that are never held in memory whole.
+
+    Raises:
+        Unreadable: It is damaged, encrypted, a bomb, or its parts would take more memory than Luosi promises.
+    """
+    if not stream.seekable():
+        stream = whole(stream)
+    head = stream.read(len(_OLE))
+    stream.seek(0)
+    if head == _OLE:  # Microsoft's container of old: encrypted new formats come in it too
+        if "EncryptedPackage".encode("utf-16-le") in whole(stream).getvalue():
+            raise Unreadable(f"encrypted {format}")
+        raise Unreadable(f"not a {format} file", "it holds an old binary format; open it and save it anew")
+    with reader_damage(format), zipfile.ZipFile(stream) as archive:
+        parts = archive.infolist()
+        refuse_bomb(sum(part.file_size for part in parts), sum(part.compress_size for part in parts))
+        held = [part for part in parts if not part.filename.startswith(streamed)]
+        xml = sum(part.file_size for part in held if part.filename.lower().endswith((".xml", ".rels")))
+        if xml > XML_LIMIT or sum(part.file_size for part in held) > WHOLE_LIMIT:
+            raise Unreadable("too large for its format", f"{xml:,} bytes of XML, the limit is {XML_LIMIT:,}")
+        if notes is not None and any(part.filename.endswith("vbaProject.bin") for part in parts):
+            notes.append(Noted("macros left out", "it holds macros; its text is read, they are not"))
+    stream.seek(0)
+    return stream
 
 
 def whole(stream: IO[bytes]) -> io.BytesIO:

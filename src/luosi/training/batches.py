@@ -21,6 +21,9 @@ from luosi.errors import DamagedArtifact, InputError
 
 Ints = npt.NDArray[np.int64]
 
+IGNORED = -1
+"""A target that is not learned: its position is read, but nothing is predicted from it."""
+
 
 @dataclass(frozen=True)
 class Row:

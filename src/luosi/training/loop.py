@@ -25,7 +25,7 @@ from luosi.cost import Cost
 from luosi.errors import BudgetExceeded, Interrupted, TrainingDiverged
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
-from luosi.training.batches import Batch, Rows, batch
+from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints
 from luosi.training.loss import cross_entropy_sum
 from luosi.training.optimizers import Optimizers
@@ -86,7 +86,7 @@ class Result:
     """What a finished training tells."""
 
     losses: list[float]
-    """Of each step's batch, in nats per token."""
+    """Of each step's batch, in nats per learned token."""
     step_tokens: int
     tokens_per_s: float
     """The median of this attempt's steps; 0 if it had none to do."""
@@ -98,7 +98,7 @@ class Result:
 
     @property
     def final_loss(self) -> float:
-        """Mean over the last steps, nats per token."""
+        """Mean over the last steps, nats per learned token."""
         return statistics.fmean(self.losses[-WINDOW:])
 
 
@@ -174,22 +174,23 @@ def _multiplier(step: int, settings: Settings) -> float:
 
 
 def _forward_backward(model: Transformer, hidden: object, part: Batch, settings: Settings) -> float:
-    """Gradients of the batch's mean loss into the parameters, piece by piece; returns that loss in nats per token."""
+    """Gradients of the batch's mean loss into the parameters, piece by piece; returns that loss in nats per learned token."""
     assert callable(hidden)
     device = next(model.parameters()).device
     tokens, targets, segments = (
         torch.from_numpy(array).to(device) for array in (part.tokens_BT, part.targets_BT, part.segments_BT)
     )
     total = torch.zeros((), device=device)
+    learned = max(1, int((part.targets_BT != IGNORED).sum()))
     size = _piece_rows(settings)
     for begin in range(0, settings.batch_rows, size):
         piece = slice(begin, begin + size)
         with autocast(settings.precision, device.type):
             states = hidden(tokens[piece], segments_BT=segments[piece]).flatten(0, 1)
             loss = cross_entropy_sum(states, model.head_weight, targets[piece].flatten(), settings.precision)
-        torch.autograd.backward(loss / targets.numel())
+        torch.autograd.backward(loss / learned)
         total += loss.detach()
-    return float(total) / targets.numel()
+    return float(total) / learned
 
 
 def _piece_rows(settings: Settings) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luosi.training.batches import IGNORED
+
 CHUNK_LOGITS = 1 << 21
 CHUNK_TOKENS = 128
 """Logits of so many tokens exist at one time, or of more while they are fewer than CHUNK_LOGITS: what a CPU's caches like."""
@@ -20,8 +22,11 @@ def cross_entropy_sum(hidden_ND: Tensor, head_VD: Tensor, targets_N: Tensor, pre
     """Summed natural-log cross entropy of `targets_N` under softmax(hidden_ND @ head_VD^T).
 
     Matrix products are in `precision` ("bf16" or "fp32"), softmax and sums in fp32. Gradients flow to `hidden_ND` and, if
-    it asks for them, to `head_VD`.
+    it asks for them, to `head_VD`. Positions whose target is `IGNORED` count nothing and cost no logits.
     """
+    kept = (targets_N != IGNORED).nonzero().flatten()
+    if len(kept) < len(targets_N):
+        hidden_ND, targets_N = hidden_ND[kept], targets_N[kept]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     loss: Tensor = _ChunkedCrossEntropy.apply(hidden_ND, head_VD, targets_N, dtype)  # type: ignore[no-untyped-call]
     return loss

@@ -11,7 +11,7 @@ from nicegui import ui
 from luosi.serve.accounts import Total
 from luosi.web.figures import NONE, duration, large, money, share
 from luosi.web.frame import View, choose_recipe, say, trouble
-from luosi.web.source import Unreadable, ask
+from luosi.web.source import Unreadable, ask, ask_json
 from luosi.web.tables import badge, table, two_lines
 from luosi.web.words import Words
 
@@ -21,7 +21,7 @@ async def show(view: View) -> None:
     recipe = await choose_recipe(view)
     if recipe:
         try:
-            bill = await ask(view.site.workspace.bill, recipe)
+            bill = await ask_json(view.site.workspace.bill, recipe)
             _tiles(bill["total"], view.words)
             with ui.element("section").classes("card"):
                 ui.html(steps_table(bill, view.words)).classes("scroll")

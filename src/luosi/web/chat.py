@@ -1,26 +1,22 @@
-"""Chat with the served models: streamed, stoppable, with speed and cost under each answer. Answers are shown as plain text,
-never as markup: what a model writes cannot load anything or act.
-"""
+"""Chat with the served models: streamed, stoppable, with speed and cost under each answer; kept for the browser's tab over reloads."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+from collections.abc import MutableMapping
 from typing import Any
 
-from nicegui import ui
+from nicegui import app, ui
 
 from luosi.errors import LuosiError
-from luosi.serve.prices import exact
-from luosi.serve.relay import Receipt
 from luosi.serve.wire import ApiError
-from luosi.web.figures import short
 from luosi.web.frame import View, nothing, say
-from luosi.web.words import Words
+from luosi.web.reply import MAX_TOKENS, Reply
 
-MAX_TOKENS = 512
-SHOW_EVERY_S = 0.05
+TURNS = "luosi_chat"
+MAX_TURNS = 200
+"""Older ones are forgotten when the page is loaded again."""
 SEND_ON_ENTER = """(event) => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); emit(event.target.value); }
 }"""
@@ -29,18 +25,21 @@ SEND_ON_ENTER = """(event) => {
 async def show(view: View) -> None:
     """Fill the page."""
     if view.site.gateway.models:
-        Chat(view)
+        chat = Chat(view)
+        await ui.context.client.connected()
+        chat.restore()
     else:
         say("h1", view.words("chat"))
         nothing(view.words("no_models"), view.words("no_models_hint"), "luosi serve MODEL")
 
 
 class Chat:
-    """One conversation; it lives as long as its page."""
+    """One conversation: turns as `Reply` keeps them, which the tab's store holds once the browser is there."""
 
     def __init__(self, view: View) -> None:
-        self._gateway, self._words = view.site.gateway, view.words
-        self._history: list[dict[str, str]] = []
+        self._view, self._gateway, self._words = view, view.site.gateway, view.words
+        self._turns: list[dict[str, Any]] = []
+        self._store: MutableMapping[str, Any] | None = None
         self._answering: asyncio.Task[None] | None = None
         words = self._words
         names = list(self._gateway.models)
@@ -71,15 +70,39 @@ class Chat:
 
     def _greet(self) -> None:
         self._show_state()
-        if not self._history:
+        if not self._turns:
             self._log.clear()
             with self._log, ui.element("div").classes("greeting"):
                 ui.label(self._words("greeting", model=self._model.value)).classes("big")
                 ui.label(self._words("greeting_more")).classes("hint")
 
+    def restore(self) -> None:
+        """Show what this tab has talked about before, and remember from now on."""
+        if not ui.context.client.has_socket_connection:
+            return  # it left before it came
+        self._store = app.storage.tab
+        self._turns = [dict(turn) for turn in self._store.get(TURNS, [])[-MAX_TURNS:]] + self._turns
+        if self._turns:
+            self._log.clear()
+            last = self._turns[-1]["model"]
+            self._model.value = last if last in self._gateway.models else self._model.value
+        with self._log:
+            for turn in self._turns:
+                self._show_turn(turn)
+        self._scroll()
+
+    def _show_turn(self, turn: dict[str, Any]) -> Reply:
+        ui.label(turn["question"]).classes("turn user")
+        return Reply(self._view, turn, self._keep)
+
+    def _keep(self) -> None:
+        if self._store is not None:
+            self._store[TURNS] = self._turns
+
     async def _forget(self) -> None:
         self._stop()
-        self._history = []
+        self._turns = []
+        self._keep()
         self._greet()
 
     async def _send_or_stop(self) -> None:
@@ -96,15 +119,21 @@ class Chat:
         if self._answering is not None or not str(text or "").strip():
             return
         self._input.set_value("")
-        if not self._history:
+        if not self._turns:
             self._log.clear()
-        self._history.append({"role": "user", "content": str(text)})
+        turn = {
+            "model": self._model.value,
+            "question": str(text),
+            "text": "",
+            "meta": "",
+            "passages": [],
+            "corrected": "",
+        }
         with self._log:
-            ui.label(str(text)).classes("turn user")
-            answer = Answer(self._words, self._model.value)
+            reply = self._show_turn(turn)
         self._set_busy(True)
         self._scroll()
-        self._answering = asyncio.create_task(self._answer(answer))
+        self._answering = asyncio.create_task(self._answer(reply))
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._answering
@@ -112,26 +141,26 @@ class Chat:
             self._answering = None
             self._set_busy(False)
 
-    async def _answer(self, answer: Answer) -> None:
-        history = self._history
-        body = {"model": answer.model, "messages": list(history), "max_tokens": MAX_TOKENS, "stream": True}
+    async def _answer(self, reply: Reply) -> None:
+        said = [{"role": "user", "content": reply.kept["question"]}]
+        messages = [message for turn in self._turns for message in _messages(turn)] + said
+        body = {"model": reply.kept["model"], "messages": messages, "max_tokens": MAX_TOKENS, "stream": True}
         try:
             receipt = self._gateway.receipt(body)
             async with contextlib.aclosing(self._gateway.stream(receipt, "chat/completions", body)) as chunks:
                 async for chunk in chunks:
-                    if answer.add(chunk):
+                    if reply.add(chunk):
                         self._scroll()
-            answer.finish(receipt)
+            reply.finish(receipt)
         except (ApiError, LuosiError) as error:
-            answer.fail(error.message)
+            reply.fail(error.message)
         except asyncio.CancelledError:
-            answer.finish(receipt, stopped=True)
+            reply.finish(receipt, stopped=True)
             raise
         finally:
-            if answer.text:
-                history.append({"role": "assistant", "content": answer.text})
-            else:
-                history.pop()  # a question without an answer would puzzle the model next time
+            if reply.kept["text"]:  # a question without an answer would puzzle the model next time
+                self._turns.append(reply.kept)
+                self._keep()
 
     def _set_busy(self, busy: bool) -> None:
         self._button.text = self._words("stop" if busy else "send")
@@ -142,58 +171,6 @@ class Chat:
         self._log.client.run_javascript(f"luosiScroll({self._log.id})")
 
 
-class Answer:
-    """One answer as it grows."""
-
-    def __init__(self, words: Words, model: str) -> None:
-        self.model, self.text = model, ""
-        self._words = words
-        self._first: float | None = None
-        self._shown_at = 0.0
-        self._cut = False
-        with ui.element("div").classes("turn answer"):
-            ui.label(model).classes("who")
-            self._body = ui.label(words("thinking")).classes("body waiting")
-            self._meta = ui.label().classes("meta")
-
-    def add(self, chunk: dict[str, Any]) -> bool:
-        """Take one chunk; whether more is shown now than before."""
-        for choice in chunk.get("choices", []):
-            self.text += (choice.get("delta") or {}).get("content") or ""
-            self._cut = choice.get("finish_reason") == "length"
-        now = time.monotonic()
-        if not self.text or now - self._shown_at < SHOW_EVERY_S:
-            return False
-        self._first = self._first or now
-        self._shown_at = now
-        self._show()
-        return True
-
-    def _show(self) -> None:
-        self._body.classes(remove="waiting")
-        self._body.text = self.text
-
-    def finish(self, receipt: Receipt, *, stopped: bool = False) -> None:
-        """Show the whole text, and below it what it took."""
-        words, usage, now = self._words, receipt.usage, time.monotonic()
-        self._show()
-        facts = []
-        if stopped:
-            facts.append(words("stopped"))
-        if usage is not None:
-            facts.append(words("tokens", prompt=usage.prompt_tokens, answer=usage.completion_tokens))
-            if self._first is not None and usage.completion_tokens > 1 and now > self._first:
-                facts.append(words("speed", rate=short((usage.completion_tokens - 1) / (now - self._first))))
-        if self._cut:
-            facts.append(words("cut", count=usage.completion_tokens if usage else MAX_TOKENS))
-        if receipt.cost is not None:
-            facts.append(exact(receipt.cost))
-        else:
-            facts.append(words("cost_unreported" if receipt.model.price else "cost_unpriced"))
-        self._meta.text = " · ".join(facts)
-
-    def fail(self, why: str) -> None:
-        """Say why there is no (whole) answer."""
-        self._show()
-        self._meta.text = self._words("failed", why=why)
-        self._meta.classes("error").props("role=alert")
+def _messages(turn: dict[str, Any]) -> list[dict[str, str]]:
+    """A turn as models are told of it."""
+    return [{"role": "user", "content": turn["question"]}, {"role": "assistant", "content": turn["text"]}]

@@ -71,6 +71,35 @@ def measured(mean: float | None, se: float | None, *, percent: bool = False) -> 
     return f"{mean * scale:.{digits}f}{error}{unit}"
 
 
+def percent(value: float | None, digits: int = 0) -> str:
+    """A share.
+
+    >>> percent(0.514), percent(0.514, 1), percent(None)
+    ('51 %', '51.4 %', '–')
+    """
+    return NONE if value is None else f"{value * 100:.{digits}f} %"
+
+
+def between(low: float | None, high: float | None, *, signed: bool = False) -> str:
+    """An interval of shares in percent; "" where there is none.
+
+    >>> between(0.32, 0.7), between(-0.02, 0.12, signed=True), between(None, None)
+    ('32 … 70 %', '−2 … +12', '')
+    """
+    if low is None or high is None:
+        return ""
+    return f"{points(low)} … {points(high)}" if signed else f"{low * 100:.0f} … {high * 100:.0f} %"
+
+
+def points(value: float | None) -> str:
+    """A difference of shares, in percentage points.
+
+    >>> points(0.118), points(-0.02), points(None)
+    ('+12', '−2', '–')
+    """
+    return NONE if value is None else f"{value * 100:+.0f}".replace("-", "−")
+
+
 def share(value: float | None) -> str:
     """A signed ratio in percent.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from luosi.serve.gateway import Gateway
 from luosi.web.source import Unreadable, Workspace, ask
 from luosi.web.words import LANGUAGES, Language, Words
 
-PAGES = ("chat", "runs", "verdict", "bill")
+PAGES = ("chat", "runs", "verdict", "questions", "bill")
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
@@ -100,6 +100,16 @@ def nothing(what: str, hint: str, command: str) -> None:
         ui.label(what).classes("big")
         ui.label(hint)
         ui.label(command).classes("command")
+
+
+async def attempt(view: View, method: Callable[..., Any], *arguments: object, **named: object) -> bool:
+    """Have the workspace keep something; whether it did, which the page then says if not."""
+    try:
+        await ask(method, *arguments, **named)
+    except Unreadable as error:
+        ui.notify(view.words("failed_to_keep", why=str(error)), type="negative", multi_line=True)
+        return False
+    return True
 
 
 def trouble(view: View, error: Exception) -> None:

@@ -12,7 +12,7 @@ from luosi.web import charts
 from luosi.web.chain import draw, progress
 from luosi.web.figures import duration, short
 from luosi.web.frame import View, choose_recipe, say, trouble
-from luosi.web.source import Unreadable, ask
+from luosi.web.source import Unreadable, ask_json
 
 LOOK_S = 2.0
 
@@ -43,7 +43,7 @@ async def show(view: View) -> None:
     if not recipe:
         return
     try:
-        state = await ask(view.site.workspace.state, recipe)
+        state = await ask_json(view.site.workspace.state, recipe)
     except Unreadable as error:
         trouble(view, error)
         return
@@ -72,7 +72,7 @@ class Board:
 
     async def _look(self) -> None:
         try:
-            self._steps = (await ask(self._view.site.workspace.state, self._recipe))["steps"]
+            self._steps = (await ask_json(self._view.site.workspace.state, self._recipe))["steps"]
         except Unreadable as error:
             self._summary.text = self._words("failed_to_read", why=str(error))
             return

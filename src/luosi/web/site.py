@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from nicegui import ui
 from starlette.applications import Starlette
@@ -10,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from luosi.web import bill, chat, runs, verdict
+from luosi.web import bill, chat, questions, runs, verdict
 from luosi.web.frame import Site, View, frame
+from luosi.web.printed import report
 from luosi.web.source import Workspace
 from luosi.web.words import LANGUAGES, TAGS, Language, Words
 
@@ -19,6 +21,7 @@ SHOW: dict[str, Callable[[View], Awaitable[None]]] = {
     "chat": chat.show,
     "runs": runs.show,
     "verdict": verdict.show,
+    "questions": questions.show,
     "bill": bill.show,
 }
 BUILD_S = 60.0
@@ -39,6 +42,7 @@ def mount(app: Starlette, workspace: Workspace) -> None:
     for language in LANGUAGES:
         for name in SHOW:
             add_page(site, name, language)
+        app.router.routes.append(Route(f"/{language}/report.{{form}}", partial(report, workspace, language)))
     app.router.routes.append(Route("/", to_first_page))
     ui.run_with(app, title="Luosi", favicon=ICON, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0)
 

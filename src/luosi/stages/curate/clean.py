@@ -40,6 +40,36 @@ def clean(text: str, repaired: Counter[str]) -> str:
     return _BLANK_LINES.sub("\n\n", text).strip("\n")
 
 
+def clean_pages(text: str, page: int, repaired: Counter[str]) -> tuple[str, int, tuple[int, ...]]:
+    """A cleaned text, the page of its first character, and the offsets at which each further page begins.
+
+    Args:
+        text: As read, with a form feed between pages if `page` is not 0.
+        page: Of its first character, from 1; 0 for a text without pages.
+
+    Pages are cleaned one by one and joined by an empty line, so the whole is as clean as each. A page that is left empty has
+    the same offset as the next one, unless it is the last.
+
+    >>> clean_pages("\\f\\fthird\\f\\ffifth\\f", 1, Counter())
+    ('third\\n\\nfifth', 3, (7, 7))
+    """
+    if not page:
+        return clean(text, repaired), 0, ()
+    parts = [clean(part, repaired) for part in text.split("\f")]
+    if not any(parts):
+        return "", page, ()
+    first = next(number for number, part in enumerate(parts) if part)
+    offsets: list[int] = []
+    empty, length = 0, len(parts[first])
+    for part in parts[first + 1 :]:
+        empty += 1
+        if part:
+            length += 2
+            offsets += [length] * empty
+            empty, length = 0, length + len(part)
+    return "\n\n".join(filter(None, parts)), page + first, tuple(offsets)
+
+
 def _removed(pattern: re.Pattern[str], reason: str, text: str, repaired: Counter[str]) -> str:
     text, count = pattern.subn("", text)
     if count:

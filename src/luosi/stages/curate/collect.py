@@ -1,10 +1,12 @@
 """Reads every source, cleans each document, drops what is no text and exact copies; what is left lies in a scratch file.
 
-Memory holds one document and, for each document kept, some hundred bytes of its identity.
+Memory holds one document and, for each document kept, some hundred bytes of its identity. What a killed run has read is taken
+from its journal; every decision is noted there, so a resumed run comes to the same documents in the same order.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -12,40 +14,16 @@ from typing import BinaryIO
 import orjson
 
 from luosi.errors import InputError
-from luosi.stages.curate.clean import clean, drop_reason
+from luosi.stages.curate.clean import clean_pages, drop_reason
 from luosi.stages.curate.config import Config, Source
-from luosi.stages.curate.report import Tally
+from luosi.stages.curate.journal import Journal, Row, TextStore
+from luosi.stages.curate.report import Noted, Tally
 from luosi.stages.curate.split import Member
 from luosi.text import sources
 from luosi.text.hashing import digest
-from luosi.text.reading import Raw
+from luosi.text.reading import NOT_TEXT, Raw
 
 EXCERPT_CHARS = 160
-
-
-class TextStore:
-    """Texts appended to a file and read back by number."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b")
-        self._ends = [0]
-
-    def add(self, text: str) -> int:
-        """Append a text; returns its UTF-8 bytes."""
-        data = text.encode("utf-8")
-        self._file.seek(self._ends[-1])
-        self._file.write(data)
-        self._ends.append(self._ends[-1] + len(data))
-        return len(data)
-
-    def __getitem__(self, number: int) -> str:
-        start, end = self._ends[number], self._ends[number + 1]
-        self._file.seek(start)
-        return self._file.read(end - start).decode("utf-8")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 class Dropped:
@@ -71,6 +49,7 @@ def source_spec(source: Source, document_chars: int) -> sources.SourceSpec:
     return sources.SourceSpec(
         kind=source.kind,
         paths=source.paths,
+        exclude=source.exclude,
         distributions=source.distributions,
         include=source.include,
         front_matter=source.front_matter,
@@ -96,9 +75,14 @@ def checked_files(source: Source, spec: sources.SourceSpec) -> list[sources.Sour
 
 
 def collect(
-    config: Config, texts: TextStore, dropped: Dropped, tallies: dict[str, Tally], progress: Callable[[float], None]
+    config: Config,
+    scratch: Path,
+    texts: TextStore,
+    dropped: Dropped,
+    tallies: dict[str, Tally],
+    progress: Callable[[float], None],
 ) -> list[Member]:
-    """The documents worth keeping, in the order of sources and names; their texts are appended to `texts`.
+    """The documents worth keeping, in the order of sources and names; their texts are in `texts`, in that order.
 
     Raises:
         InputError: A source is not there or has changed.
@@ -107,37 +91,85 @@ def collect(
     files = [(source.name, file) for source in config.sources for file in checked_files(source, specs[source.name])]
     sizes = [file.path.stat().st_size for _, file in files]
     total, done = max(1, sum(sizes)), 0
-    members: list[Member] = []
-    first_with: dict[bytes, str] = {}
-    for (name, file), size in zip(files, sizes, strict=True):
-        within = 0
-        for raw in sources.read(specs[name], file):
-            member = _taken(raw, name, config.min_chars, texts, dropped, tallies[name], first_with)
-            members.extend([member] if member else [])
-            within = min(size, within + len(raw.text))
-            progress((done + within) / total)
-        done += size
-    return members
+    journal = Journal(scratch / "read.jsonl", texts)
+    collector = _Collector(config.min_chars, texts, dropped, tallies, journal)
+    try:
+        for number, ((source, file), size) in enumerate(zip(files, sizes, strict=True)):
+            if number < journal.files:
+                for row in journal.known():
+                    collector.apply(row, source)
+            else:
+                chars = 0
+                for raw in sources.read(specs[source], file):
+                    collector.take(raw, source)
+                    chars += len(raw.text)
+                    progress((done + min(size, chars)) / total)
+                collector.end(file.name, source)
+            done += size
+            progress(done / total)
+    finally:
+        journal.close()
+    return collector.members
 
 
-def _taken(
-    raw: Raw,
-    source: str,
-    min_chars: int,
-    texts: TextStore,
-    dropped: Dropped,
-    tally: Tally,
-    first_with: dict[bytes, str],
-) -> Member | None:
-    """The document as a member of the corpus, or None if it was dropped."""
-    tally.read += 1
-    id = f"{source}/{raw.name}"
-    text = clean(raw.text, tally.repaired)
-    reason, detail = raw.problem or drop_reason(text, min_chars), raw.detail
-    if not reason:
-        earlier = first_with.setdefault(digest(text), id)
-        reason, detail = ("", "") if earlier == id else ("exact duplicate", f"of {earlier}")
-    if reason:
-        dropped.add(id, source, reason, text, detail)
-        return None
-    return Member(id=id, source=source, bytes=texts.add(text), whole=f"{source}/{raw.whole}")
+class _Collector:
+    """Decides on documents as they are read, and applies decisions, new or from the journal."""
+
+    def __init__(
+        self, min_chars: int, texts: TextStore, dropped: Dropped, tallies: dict[str, Tally], journal: Journal
+    ) -> None:
+        self.members: list[Member] = []
+        self._min_chars, self._texts, self._dropped = min_chars, texts, dropped
+        self._tallies, self._journal = tallies, journal
+        self._first_with: dict[str, str] = {}
+        self._repaired = Counter[str]()
+
+    def take(self, raw: Raw, source: str) -> None:
+        """Clean a document as read, decide whether it stays, note that in the journal and apply it."""
+        if raw.note:
+            row: Row = {"note": raw.note, "detail": raw.detail, "file": raw.file}
+        else:
+            row = self._decided(raw, source)
+        self._journal.add(row)
+        self.apply(row, source)
+
+    def end(self, file: str, source: str) -> None:
+        """A file has been read to its end."""
+        row: Row = {"end": file, "repaired": dict(self._repaired)}
+        self._repaired.clear()
+        self._journal.add(row)
+        self.apply(row, source)
+
+    def _decided(self, raw: Raw, source: str) -> Row:
+        id = f"{source}/{raw.name}"
+        text, page, pages = clean_pages(raw.text, raw.page, self._repaired)
+        reason, detail = raw.problem or drop_reason(text, self._min_chars), raw.detail
+        text_digest = digest(text).hex()
+        if not reason and text_digest in self._first_with:
+            reason, detail = "exact duplicate", f"of {self._first_with[text_digest]}"
+        if reason:
+            row: Row = {"id": id, "reason": reason, "detail": detail, "excerpt": text[:EXCERPT_CHARS]}
+            ends_file = raw.problem and raw.problem != NOT_TEXT and raw.name in (raw.file, f"{raw.file}#rest")
+            return row | ({"file": raw.file} if ends_file else {})
+        size = self._texts.add(text)
+        identity = {"whole": f"{source}/{raw.whole}", "file": raw.file, "page": page, "pages": pages}
+        return {"id": id, "text_digest": text_digest, "bytes": size, **identity}
+
+    def apply(self, row: Row, source: str) -> None:
+        """Enter a decision into the tallies, the members or `dropped.jsonl`."""
+        tally = self._tallies[source]
+        if "end" in row:
+            tally.repaired.update(row["repaired"])
+        elif "note" in row:
+            tally.noted.append(Noted(file=row["file"], what=row["note"], detail=row["detail"]))
+        elif "reason" in row:
+            tally.read += 1
+            self._dropped.add(row["id"], source, row["reason"], row["excerpt"], row["detail"])
+            if "file" in row:
+                said = ": ".join(filter(None, (row["reason"], row["detail"])))
+                tally.noted.append(Noted(file=row["file"], what=row["reason"], detail=said))
+        else:
+            tally.read += 1
+            self._first_with[row["text_digest"]] = row["id"]
+            pages = tuple(row["pages"])
+            self.members.append(Member(row["id"], source, row["bytes"], row["whole"], row["file"], row["page"], pages))

@@ -20,6 +20,8 @@ class Source(BaseModel):
     """The user's files, files of installed packages, or docstrings of installed packages."""
     paths: tuple[str, ...] = Field(default=(), json_schema_extra=LOCATION)
     """Files and folders, for kind "files"."""
+    exclude: tuple[str, ...] = Field(default=(), json_schema_extra=LOCATION)
+    """Files among them that are left out, such as the file of the questions."""
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Digest over the sorted (relative name, content digest) of the files, as `luosi new` writes it."""
     bytes: int = Field(default=0, ge=0, json_schema_extra=NOT_IN_KEY)

@@ -59,10 +59,14 @@ class ShingleStore:
     def __getitem__(self, number: int) -> Hashes:
         return self._shingles[self._ends[number] : self._ends[number + 1]]
 
-    def finish(self) -> Signatures:
-        """Close the files; return all signatures, [documents, ROWS * BANDS], mapped."""
+    def close(self) -> None:
+        """Close the files."""
         for file in self._files:
             file.close()
+
+    def finish(self) -> Signatures:
+        """Close the files; return all signatures, [documents, ROWS * BANDS], mapped."""
+        self.close()
         if self._ends[-1]:
             self._shingles = np.memmap(self._paths[0], np.uint64, "r")
         if not len(self):

@@ -11,6 +11,17 @@ from luosi.artifacts import Facts
 from luosi.stages.curate.heldout import Split
 from luosi.stages.curate.split import Member
 
+SHOWN = 10
+"""Files named to the person watching; the report names them all."""
+
+
+class Noted(TypedDict):
+    """A file read in part only, or not at all: `what` can be counted, `detail` is the sentence for people."""
+
+    file: str
+    what: str
+    detail: str
+
 
 @dataclass
 class Tally:
@@ -19,10 +30,12 @@ class Tally:
     read: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     repaired: Counter[str] = field(default_factory=Counter)
+    noted: list[Noted] = field(default_factory=list)
 
 
 class SourceReport(TypedDict):
-    """One source: read = kept + all dropped; kept = train + heldout. `repaired` counts characters."""
+    """One source: read = kept + all dropped; kept = train + heldout. `repaired` counts characters, `noted` names the files
+    that were read in part only, or not at all."""
 
     read: int
     kept: int
@@ -32,6 +45,7 @@ class SourceReport(TypedDict):
     heldout_bytes: int
     dropped: dict[str, int]
     repaired: dict[str, int]
+    noted: list[Noted]
 
 
 class CorpusReport(TypedDict):
@@ -68,6 +82,7 @@ def _source_report(
         "heldout_bytes": sum(heldout_sizes),
         "dropped": dict(tally.dropped),
         "repaired": dict(tally.repaired),
+        "noted": tally.noted,
     }
 
 
@@ -84,9 +99,10 @@ def _leakage(name: str, members: Sequence[Member], split: Split) -> dict[str, fl
 def facts(report: CorpusReport) -> Facts:
     """The report's totals."""
     sources = report["sources"]
-    dropped = Counter[str]()
+    dropped, noted = Counter[str](), Counter[str]()
     for source in sources.values():
         dropped.update(source["dropped"])
+        noted.update(note["what"] for note in source["noted"] if note["what"] not in source["dropped"])
     return Facts(
         documents=sum(source["train_documents"] for source in sources.values()),
         text_bytes=sum(source["train_bytes"] for source in sources.values()),
@@ -96,6 +112,7 @@ def facts(report: CorpusReport) -> Facts:
         figures={
             "read": sum(source["read"] for source in sources.values()),
             **{f"dropped: {reason}": count for reason, count in sorted(dropped.items())},
+            **{f"files with {what}": count for what, count in sorted(noted.items())},
         },
     )
 
@@ -109,7 +126,16 @@ def sentences(report: CorpusReport, leak_limit: float) -> Iterator[str]:
             f"({source['train_bytes'] / 1e6:.2f} MB), {source['heldout_documents']:,} held out "
             f"({source['heldout_bytes'] / 1e3:.1f} kB){'; dropped: ' + dropped if dropped else ''}"
         )
+        yield from _noted_sentences(name, source["noted"])
         if not source["heldout_documents"]:
             yield f"{name}: nothing could be held out; give at least two documents that differ"
         if (share := report["leakage"][name]["largest_share"]) > leak_limit:
             yield f"{name}: {share:.0%} of the held-out text is in training word for word; its scores flatter"
+
+
+def _noted_sentences(name: str, noted: Sequence[Noted]) -> Iterator[str]:
+    for note in noted[:SHOWN]:
+        yield f"{name}: {note['file']}: {note['detail']}"
+    if rest := Counter(note["what"] for note in noted[SHOWN:]):
+        kinds = ", ".join(f"{count:,} {what}" for what, count in sorted(rest.items()))
+        yield f"{name}: {rest.total():,} more files not read in full, named in report.json: {kinds}"

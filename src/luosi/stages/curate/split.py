@@ -24,6 +24,12 @@ class Member:
     bytes: int
     whole: str
     """Name of the text it is a piece of."""
+    file: str = ""
+    """The file it is from, as people know it."""
+    page: int = 0
+    """Page of its first character, from 1; 0 where the format has none."""
+    pages: tuple[int, ...] = ()
+    """Character offsets at which each further page begins."""
 
 
 def families(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 from luosi.artifacts import Document, Facts
 from luosi.artifacts.base import write_json, write_jsonl
 from luosi.errors import InputError
-from luosi.stages.curate.collect import Dropped, TextStore, collect
+from luosi.stages.curate.collect import Dropped, collect, source_spec
 from luosi.stages.curate.config import Config
 from luosi.stages.curate.heldout import Split, choose
+from luosi.stages.curate.journal import TextStore
 from luosi.stages.curate.near import ShingleStore, later_copies, similar_pairs
 from luosi.stages.curate.report import CorpusReport, Tally, corpus_report, facts, sentences
 from luosi.stages.curate.split import Member, families
+from luosi.text import sources
 from luosi.text.hashing import digest
 from luosi.text.words import shingles
 
@@ -45,6 +48,8 @@ def curate(
 ) -> Facts:
     """Fill the folder `out` with a corpus (see luosi.artifacts.Corpus), using `scratch` for texts in between.
 
+    What a killed run has read into `scratch` is not read again; `out` comes out the same.
+
     Raises:
         InputError: A source is missing, has changed, or has no usable text.
         MissingDependency: A file's format needs a library that is not installed.
@@ -58,6 +63,9 @@ def curate(
     finally:
         texts.close()
         dropped.close()
+    for source in config.sources:
+        if passed := sources.skipped(source_spec(source, config.document_chars)):
+            say(f"{source.name}: gave no text: " + "; ".join(f"{count:,} {what}" for what, count in passed.items()))
     for sentence in sentences(report, config.leak):
         say(sentence)
     return facts(report)
@@ -90,7 +98,7 @@ class _Curation:
     def decide(self) -> tuple[list[int], Split]:
         """The numbers of the documents kept, and their split (in positions of that list)."""
         self.members = collect(
-            self.config, self.texts, self.dropped, self.tallies, lambda share: self.report("read", share)
+            self.config, self.scratch, self.texts, self.dropped, self.tallies, lambda share: self.report("read", share)
         )
         numbers = self._within_max_bytes()
         numbers, joined = self._without_near_duplicates(numbers)
@@ -123,10 +131,10 @@ class _Curation:
 
     def _without_near_duplicates(self, numbers: list[int]) -> tuple[list[int], list[tuple[int, int]]]:
         """The numbers left, and pairs of their positions that are of one family; dropped ones still join their likes."""
-        store = ShingleStore(self.scratch)
-        for place, number in enumerate(numbers):
-            store.add(shingles(self.texts[number], SHINGLE_WORDS))
-            self.report("compare", 0.7 * place / len(numbers))
+        with closing(ShingleStore(self.scratch)) as store:
+            for place, number in enumerate(numbers):
+                store.add(shingles(self.texts[number], SHINGLE_WORDS))
+                self.report("compare", 0.7 * place / len(numbers))
         pairs = similar_pairs(
             store, self.config.family, lambda done, total: self.report("compare", 0.7 + 0.3 * done / total)
         )
@@ -166,5 +174,14 @@ class _Curation:
             member = self.members[numbers[place]]
             family = self.members[numbers[roots[place]]].id
             text = self.texts[numbers[place]]
-            yield Document(id=member.id, source=member.source, text=text, family=family).model_dump()
+            document = Document(
+                id=member.id,
+                source=member.source,
+                text=text,
+                family=family,
+                file=member.file,
+                page=member.page,
+                pages=member.pages,
+            )
+            yield document.model_dump()
             self.report("write", done / len(places))

@@ -12,10 +12,10 @@ from luosi.artifacts.evidence import DocumentScore, QuestionScore, Score, ScoreS
 from luosi.cost import Cost
 from luosi.errors import StageError
 from luosi.models.flops import forward_flop
+from luosi.pipeline.journal import Journal
 from luosi.pipeline.stage import Context, Inputs
 from luosi.stages.evaluate.answers import OTHER_RULES, mark
 from luosi.stages.evaluate.config import Config
-from luosi.stages.evaluate.journal import Journal
 from luosi.statistics import accuracy, bits_per_byte
 
 SEQUENCE = 700  # about the tokens of a window, for the FLOPs of attention
@@ -36,9 +36,14 @@ def evaluate(config: Config, inputs: Inputs, context: Context) -> Facts:
     corpus = inputs.artifact("corpus", Corpus)
     heldout = list(corpus.documents("heldout"))
     documents = [d for source in corpus.sources() for d in heldout if d.source == source]
-    questions = inputs.artifact("exam", Exam).questions() if inputs.all("exam") else []
+    asked = inputs.artifact("exam", Exam).questions() if inputs.all("exam") else []
+    questions = [question for question in asked if question.choices]
+    if len(questions) < len(asked):
+        context.say(f"{len(asked) - len(questions)} of {len(asked)} questions have no choices and are not asked here")
     if not documents and not questions:
-        raise StageError("there is nothing to score: the corpus holds no held-out text and no exam is given")
+        raise StageError(
+            "there is nothing to score: the corpus holds no held-out text, and no question with choices is given"
+        )
     score = _baseline if config.baseline else _bundle
     measured = score(config, inputs, context, documents, questions)
     marks = [mark(question, bits) for question, bits in zip(questions, measured.choices, strict=True)]
@@ -63,7 +68,9 @@ def evaluate(config: Config, inputs: Inputs, context: Context) -> Facts:
             "heldout_documents": len(documents),
             "heldout_bytes": sum(document.bytes for document in scores),
             "questions": len(questions),
-            "figures": measured.facts.figures | _figures(summary, questions, measured.choices),
+            "figures": measured.facts.figures
+            | _figures(summary, questions, measured.choices)
+            | ({"questions_not_asked": len(asked) - len(questions)} if len(questions) < len(asked) else {}),
         }
     )
 
@@ -73,35 +80,30 @@ def _bundle(
 ) -> Measured:
     import torch
 
-    from luosi.models.gguf import read_gguf
-    from luosi.models.precision import autocast, round_linear_weights
-    from luosi.models.weights import model_from_state
-    from luosi.stages.evaluate.likelihood import LanguageModel, choice_bits, document_bits, start_token
+    from luosi.models.likelihood import open_language_model
+    from luosi.models.precision import autocast
+    from luosi.stages.evaluate.likelihood import document_bits, exam_bits
 
     bundle = inputs.artifact("bundle", Bundle)
-    ships = read_gguf(bundle.gguf)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = model_from_state(ships.shape, ships.state).to(device)
-    if config.precision == "bf16":
-        round_linear_weights(model)
-    lm = LanguageModel(model, ships.tokenizer, start_token(ships))
+    lm = open_language_model(bundle.gguf, config.precision)
+    shape = lm.model.shape
     counter, spent = Counter(context, "texts", len(documents) + len(questions)), 0
 
     def advance(texts: float) -> None:
         nonlocal spent
         fresh, spent = lm.tokens_read - spent, lm.tokens_read
-        context.spend(Cost(flop=forward_flop(ships.shape, fresh, SEQUENCE), tokens=fresh))
+        context.spend(Cost(flop=forward_flop(shape, fresh, SEQUENCE), tokens=fresh))
         counter.advance(texts)
 
     with (
-        Journal(context.scratch / "scores.jsonl") as journal,
+        Journal[list[float]](context.scratch / "scores.jsonl") as journal,
         torch.inference_mode(),
-        autocast(config.precision, device),
+        autocast(config.precision, lm.device.type),
     ):
         document_scores = document_bits(lm, documents, journal, advance)
-        choice_scores = choice_bits(lm, questions, journal, advance)
+        choice_scores = exam_bits(lm, questions, journal, advance)
     name = config.name or f"{bundle.json('bundle.json')['name']}, {bundle.precision} as shipped"
-    facts = Facts(shape=ships.shape, precision=bundle.precision, figures={"bundle": inputs.one("bundle").key})
+    facts = Facts(shape=shape, precision=bundle.precision, figures={"bundle": inputs.one("bundle").key})
     return Measured(document_scores, choice_scores, name, facts)
 
 
@@ -116,7 +118,7 @@ def _baseline(
         sum(map(len, question_texts(q).values())) for q in questions
     )
     counter = Counter(context, "bytes", texts + sum(map(len, prefixes.values())))
-    with Journal(context.scratch / "scores.jsonl") as journal:
+    with Journal[list[float]](context.scratch / "scores.jsonl") as journal:
         document_scores, choice_scores = xz_bits(prefixes, documents, questions, journal, counter.advance)
     name = config.name or "xz -9e after the training text"
     return Measured(

@@ -14,8 +14,8 @@ from typing import IO
 
 from luosi.artifacts import Corpus, Document, Question
 from luosi.errors import StageError
-from luosi.stages.evaluate.answers import parts
-from luosi.stages.evaluate.journal import Journal
+from luosi.models.choices import continuations
+from luosi.pipeline.journal import Journal
 
 DICTIONARY_BYTES = 64 << 20  # that of preset 9
 BLOCK_BYTES = 1 << 18
@@ -33,7 +33,7 @@ def xz_bits(
     prefixes: Mapping[str, bytes],
     documents: Sequence[Document],
     questions: Sequence[Question],
-    journal: Journal,
+    journal: Journal[list[float]],
     advance: Advance,
 ) -> tuple[list[float], list[list[float]]]:
     """Bits of each document, and for each question those of each choice after the prompt, then of each choice alone.
@@ -107,7 +107,7 @@ def _name(document: Document) -> str:
 
 def question_texts(question: Question) -> dict[str, bytes]:
     """What is compressed for a question, by name: the prompt, the prompt with each choice, each choice."""
-    prompt, choices = parts(question)
+    prompt, choices = continuations(question.prompt, question.choices)
     texts = {f"prompt {question.id}": prompt.encode()}
     for number, choice in enumerate(choices):
         texts[f"after {number} {question.id}"] = (prompt + choice).encode()

@@ -21,7 +21,7 @@ class Config(StageConfig):
     choice_chars: int = Field(default=300, ge=40)
     """Length of each of the four passages to choose from."""
     own: str = Field(default="", json_schema_extra=LOCATION)
-    """The user's questions: a JSONL or CSV file with question, choices (or choice_a, choice_b, ..) and answer."""
+    """The user's questions: a JSONL, CSV or XLSX file with question and answer, choices, or a passage; see luosi.grading.rows."""
     own_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     """SHA-256 of that file; "" for none."""
     seed: int = 0

@@ -10,7 +10,7 @@ from luosi.artifacts.base import write_json, write_jsonl
 from luosi.errors import InputError
 from luosi.stages.exam.config import Config
 from luosi.stages.exam.make import next_passage_questions
-from luosi.stages.exam.own import own_questions
+from luosi.stages.exam.own import Own, own_questions
 
 
 def make_exam(
@@ -24,7 +24,7 @@ def make_exam(
     """Fill the folder `out` with an exam (see luosi.artifacts.Exam).
 
     report.json: {"sources": {name: {"asked", "made", "documents", "fewer_because": {reason: n}}}, "own": {"made",
-    "refused": [message]} or null}.
+    "graders": {grader: n}, "refused": [message], "warnings": [message]} or null}.
 
     Raises:
         InputError: A source does not exist, or not one question could be made.
@@ -45,10 +45,8 @@ def make_exam(
             say(f"{name}: {len(made)} questions instead of {config.questions}: the held-out text gives no more")
         counts = {"asked": config.questions, "made": len(made), "documents": len(documents)}
         reports[name] = {**counts, "fewer_because": dict(failures) if fewer else {}}
-    own, problems = own_questions(config) if config.own else ([], [])
-    for problem in problems:
-        say(f"{Path(config.own).name}, {problem}")
-    questions += own
+    own = _own(config, say)
+    questions += own.questions if own else []
     if not questions:
         raise InputError(
             f"not one question can be made of the held-out text of {', '.join(names)}",
@@ -56,9 +54,18 @@ def make_exam(
             "and three other passages of the same source",
         )
     write_jsonl(out / "questions.jsonl", [question.model_dump() for question in questions])
-    own_report = {"made": len(own), "refused": problems} if config.own else None
-    write_json(out / "report.json", {"sources": reports, "own": own_report})
-    return Facts(questions=len(questions), figures={"own": len(own)})
+    write_json(out / "report.json", {"sources": reports, "own": own.report() if own else None})
+    return Facts(questions=len(questions), figures={"own": len(own.questions) if own else 0})
+
+
+def _own(config: Config, say: Callable[[str], None]) -> Own | None:
+    """The user's own questions, told of what is wrong with them; None if the recipe has none."""
+    if not config.own:
+        return None
+    own = own_questions(config)
+    for message in (*own.refused, *own.warnings):
+        say(f"{Path(config.own).name}, {message}")
+    return own
 
 
 def _source_names(config: Config, corpus: Corpus) -> list[str]:

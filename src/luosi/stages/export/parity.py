@@ -17,9 +17,9 @@ from tokenizers import Tokenizer
 from luosi.errors import MissingDependency, ParityError
 from luosi.models.engine import Engine
 from luosi.models.generate import greedy
-from luosi.models.tokenizer import document_start, load_tokenizer
+from luosi.models.tokenizer import chat_template, document_start, load_tokenizer
 from luosi.models.transformer import Transformer
-from luosi.stages.export.texts import HARD_TEXTS, PROMPTS, random_texts
+from luosi.stages.export.texts import CHATS, HARD_TEXTS, PROMPTS, random_texts
 
 MAX_DIFFERENCE = 1e-4
 """Largest difference of a logit, in units of the logits' standard deviation."""
@@ -106,6 +106,26 @@ def same_ids_in_engine(engine: Engine, folder: Path) -> None:
     with ThreadPoolExecutor(PARALLEL) as pool:
         theirs = list(pool.map(lambda text: engine.tokenize(text, document_start=True), texts))
     _compare_ids("the engine", load_tokenizer(folder), texts, theirs)
+
+
+def same_chats(engine: Engine, folder: Path) -> Figures:
+    """Compare conversations as the engine and transformers put them to the model, if the folder has a chat template.
+
+    Raises:
+        ParityError: They differ; shows both.
+    """
+    if chat_template(folder) is None:
+        return {}
+    theirs = _transformers().AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    for chat in CHATS:
+        messages = [
+            {"role": "assistant" if number % 2 else "user", "content": text} for number, text in enumerate(chat)
+        ]
+        text = theirs.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        other = engine.request("POST", "/apply-template", {"messages": messages})["prompt"]
+        if text != other:
+            raise ParityError(f"the engine puts a conversation as {other!r}, transformers as {text!r}", hint=_HINT)
+    return {"chats_equal": len(CHATS)}
 
 
 def same_continuations(engine: Engine, model: Transformer, given: Prompts, tokens: int) -> Figures:

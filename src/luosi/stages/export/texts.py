@@ -34,6 +34,12 @@ PROMPTS = (
 )
 """Short, of many kinds."""
 
+CHATS = (
+    ("What is a screw?",),
+    ("螺丝是什么？", "一种紧固件。", 'Is it "made" of steel?\n\n- yes\n- no'),
+)
+"""Conversations that a user begins and has the last word in."""
+
 HARD_TEXTS = (
     "", " ", "  ", "\n", "\r\n", "\t", "a", " a", "a ", "  a  b  ", "\n\n\n", " \n \n ", "\r\r\n\n", "x\n", "\x00", "a\x00b", "\x7f\x1b[0m",
     "don't DON'T we'll WE'LL I'm I'M he'd they've you're it's 'tis ''s 's", "can’t won’t",

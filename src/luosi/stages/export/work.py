@@ -13,6 +13,7 @@ import torch
 from luosi.artifacts import Facts, ModelArtifact
 from luosi.artifacts.base import write_json
 from luosi.cost import Cost
+from luosi.models.chat import put_system
 from luosi.models.engine import Engine, measure_speed, require_engine
 from luosi.models.gguf import write_gguf
 from luosi.models.tokenizer import TOKENIZER_FILES
@@ -40,7 +41,10 @@ def export(config: Config, model: ModelArtifact, context: Context) -> Facts:
     context.progress(0, 4, "steps")
     shape = model.shape()
     _write_folders(model, context.out)
-    write_json(context.out / "bundle.json", {"precision": "F32", "name": config.name})
+    told = {"system_prompt": config.system_prompt} if config.system_prompt else {}
+    for folder in (context.out, context.out / "hf") if told else ():
+        put_system(folder, model.path, config.system_prompt)
+    write_json(context.out / "bundle.json", {"precision": "F32", "name": config.name, **told})
     hf, gguf = context.out / "hf", context.out / "model.gguf"
     ours = load_model(hf)  # from what ships, not from what was given
     write_gguf(gguf, shape=shape, state=ours.state_dict(), tokenizer_folder=hf, precision="F32", name=config.name)
@@ -117,4 +121,5 @@ def _prove(config: Config, ours: Transformer, hf: Path, gguf: Path, context: Con
     threads = _half(context.machine.cores)
     with Engine(gguf, threads=threads, context=longest + 8, parallel=parallel, exact=True) as engine:
         parity.same_ids_in_engine(engine, hf)
+        figures |= parity.same_chats(engine, hf)
         return figures | parity.same_continuations(engine, ours, given, config.parity_tokens)

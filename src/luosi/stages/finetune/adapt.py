@@ -1,14 +1,12 @@
-"""From a model's folder and a corpus to the adapted model's folder: rows with replay, what is trained, the loop, the files."""
+"""From a model's folder and what it is to learn to the adapted model's folder: what is trained, the loop, the files."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from luosi.artifacts import Corpus, Facts, ModelArtifact
+from luosi.artifacts import Facts, ModelArtifact
 from luosi.artifacts.base import write_jsonl
 from luosi.errors import InputError
 from luosi.models.lora import add_lora, merged_state, save_adapter
@@ -16,36 +14,33 @@ from luosi.models.transformer import Transformer
 from luosi.models.weights import load_model, save_model
 from luosi.pipeline.stage import Context, Inputs
 from luosi.stages.finetune.config import Config, Runtime
+from luosi.stages.finetune.data import supply
 from luosi.stages.finetune.stage import step_flop
-from luosi.training.batches import MixedRows, PackedRows, Rows
 from luosi.training.loop import Settings, best_device, train, warn_of_epochs
 from luosi.training.optimizers import adamw
-from luosi.training.tokens import document_marks, encode, sample
-
-SPARE_BYTES_PER_TOKEN = 8
-"""So much text is encoded for each token that is needed: above any tokenizer's mean, so that none is read twice for want of text."""
 
 
 def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
-    """Adapt the model of role "model" to the corpus and write a TunedModel into `context.out`.
+    """Adapt the model of role "model" to the corpus or the pairs and write a TunedModel into `context.out`.
 
     Raises:
-        InputError: The rows are longer than the model's context, or there is no text.
+        InputError: The rows are longer than the model's context, or there is nothing to train on.
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
-    source, corpus = inputs.artifact("model", ModelArtifact), inputs.artifact("corpus", Corpus)
+    source = inputs.artifact("model", ModelArtifact)
     shape = source.shape()
     if config.sequence > shape.context:
         raise InputError(
             f"sequence is {config.sequence}, but the model was made for {shape.context} tokens at most",
             hint=f"set sequence to {shape.context} or less",
         )
-    rows, epochs = _rows(config, source.path, corpus)
-    warn_of_epochs(epochs, context)
+    given = supply(config, source.path, inputs, context)
+    if not inputs.all("pairs"):
+        warn_of_epochs(given.epochs, context)
     model = _trainable(source.path, config)
     optimizers = adamw(model, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
     settings = Settings(
-        steps=config.steps,
+        steps=given.steps,
         batch_rows=config.batch_tokens // config.sequence,
         row_tokens=config.sequence,
         warmup_fraction=config.warmup_fraction,
@@ -53,11 +48,11 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
         precision=config.precision,
         compile=config.compile,
         seed=config.seed,
-        step_flop=step_flop(config, shape),
+        step_flop=step_flop(config, shape, given.learned_share),
         threads=runtime.threads,
         checkpoint_every_s=runtime.checkpoint_every_s,
     )
-    result = train(model, rows, optimizers, settings, context)
+    result = train(model, given.rows, optimizers, settings, context)
     if config.method == "lora":
         model = _with_adapters(source.path, config, {n: p.detach().cpu() for n, p in optimizers.parameters.items()})
         save_adapter(context.out / "adapter", model, inputs.one("model").key)
@@ -65,41 +60,10 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
     write_jsonl(context.out / "curve.jsonl", result.curve())
     figures: dict[str, float | int | str | bool] = {
         "final_loss": result.final_loss,
-        "epochs": epochs,
+        "epochs": given.epochs,
         "training_tokens_per_s": result.tokens_per_s,
     }
-    return Facts(shape=shape, tokens=config.steps * config.batch_tokens, figures=figures)
-
-
-def _rows(config: Config, tokenizer_folder: Path, corpus: Corpus) -> tuple[Rows, float]:
-    """The rows to train on, and how often the first source's text goes by in them."""
-    first, *others = corpus.sources()
-    needed = config.steps * config.batch_tokens
-    main = _packed(config, tokenizer_folder, corpus, [first], needed)
-    if not config.replay or not others:
-        return main, needed / main.epoch_positions
-    replayed = _packed(config, tokenizer_folder, corpus, others, needed * config.replay)
-    return MixedRows(main, replayed, config.replay), needed * (1 - config.replay) / main.epoch_positions
-
-
-def _packed(
-    config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], tokens: float
-) -> PackedRows:
-    documents = sample(corpus, sources, max_bytes=int(SPARE_BYTES_PER_TOKEN * tokens) + 1, seed=config.seed)
-    if not documents:
-        raise InputError(
-            f"the corpus has no training text of {', '.join(sources)}", hint="its report says what was dropped and why"
-        )
-    ids, parts = [], []
-    for document, ids_of_tokens in encode(tokenizer_folder, documents):
-        ids.append(document.id)
-        parts.append(ids_of_tokens)
-    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-    marks = document_marks(tokenizer_folder)
-    return PackedRows(
-        np.concatenate(parts), offsets, ids,
-        length=config.sequence, start=marks.start, end=marks.end, seed=config.seed,
-    )  # fmt: skip
+    return Facts(shape=shape, tokens=given.steps * config.batch_tokens, figures=figures)
 
 
 def _trainable(folder: Path, config: Config) -> Transformer:

@@ -6,13 +6,13 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from luosi.pipeline.stage import StageConfig, StageRuntime
+from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
 LORA_RATE, FULL_RATE = 1e-3, 1e-4
 
 
 class Config(StageConfig):
-    """Continued pretraining on a corpus's training text: as a LoRA, or of all weights."""
+    """Continued pretraining on a corpus's training text, or learning to answer from pairs: as a LoRA, or of all weights."""
 
     method: Literal["lora", "full"] = "lora"
     """Train adapters beside frozen weights, or the weights themselves."""
@@ -33,7 +33,7 @@ class Config(StageConfig):
     batch_tokens: int = Field(default=512, gt=0)
     """Tokens per step; a multiple of `sequence`."""
     replay: float = Field(default=0.1, ge=0, lt=1)
-    """Share of rows from sources other than the corpus's first, against forgetting."""
+    """Share of rows from sources other than the corpus's first, against forgetting; beside pairs, from the whole corpus, if given."""
     warmup_fraction: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps over which the learning rate rises."""
     decay_fraction: float = Field(default=0.5, ge=0, le=1)
@@ -44,6 +44,10 @@ class Config(StageConfig):
     """Of matrix products; what is trained is kept in fp32 either way."""
     compile: bool = False
     """Use torch.compile: pays only for runs of many minutes."""
+    epochs: float = Field(default=0.0, ge=0, json_schema_extra=ADDED_LATER)
+    """Passes over the pairs; 0 for as many as make up `tokens`. For pairs only."""
+    system_prompt: str = Field(default="", json_schema_extra=ADDED_LATER)
+    """What the bundle is going to be told (export's system_prompt), so that it learns to answer under it. For pairs only."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -57,7 +61,7 @@ class Config(StageConfig):
 
     @property
     def steps(self) -> int:
-        """Updates: enough for `tokens`."""
+        """Updates: enough for `tokens`; with `epochs`, the pairs say how many."""
         return -(-self.tokens // self.batch_tokens)
 
 

@@ -1,17 +1,19 @@
-"""Adapts a model to a corpus by continued pretraining with replay. Knows nothing of where the model came from."""
+"""Adapts a model to a corpus by continued pretraining with replay, or teaches it to answer by pairs. Knows nothing of where the model
+came from, nor of who made the pairs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, TunedModel
+from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, Pairs, TunedModel
 from luosi.cost import Estimate, Machine
 from luosi.models.flops import lora_parameters, training_flop
 from luosi.pipeline.stage import Context, Inputs, Role, Stage
 from luosi.stages.finetune.config import Config as FinetuneConfig
 from luosi.stages.finetune.config import Runtime as FinetuneRuntime
-from luosi.training.estimates import training_memory, training_seconds
+from luosi.training.estimates import bytes_per_token, training_memory, training_seconds
 
 EFFICIENCY = 0.38
 """Share of the peak of large matrix products that is reached; measured on a LoRA of
@@ -19,6 +21,15 @@ a 135 M parameter model in bf16 on AVX512-BF16 cores."""
 
 WEIGHT_BYTES_PER_S = 150e6
 """Weights read twice, merged and written."""
+
+LEARNED_SHARE = 0.15
+"""Share of the tokens of pairs that is answer: measured on pairs of which half are shown with three passages."""
+
+FRAME_TOKENS = 50
+"""Of a pair beside its text: the chat template, the task, what row ends leave empty."""
+
+PAIR_BYTES = 1200
+"""Of a pair's text where nothing is known of it."""
 
 
 class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
@@ -28,12 +39,17 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
     version: ClassVar[int] = 1
     Config = FinetuneConfig
     Runtime = FinetuneRuntime
-    inputs: ClassVar[Mapping[str, Role]] = {"model": Role((BaseModel, TunedModel)), "corpus": Role((Corpus,))}
+    inputs: ClassVar[Mapping[str, Role]] = {
+        "model": Role((BaseModel, TunedModel)),
+        "corpus": Role((Corpus,), optional=True),
+        "pairs": Role((Pairs,), optional=True),
+    }
     output = TunedModel
 
     def predict(self, config: FinetuneConfig, inputs: Mapping[str, Sequence[Facts]]) -> Facts:
         """The model's shape stays."""
-        return Facts(shape=inputs["model"][0].shape, tokens=config.steps * config.batch_tokens)
+        shape = inputs["model"][0].shape
+        return Facts(shape=shape, tokens=_steps(config, shape, inputs) * config.batch_tokens)
 
     def estimate(self, config: FinetuneConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
         """From the FLOP of all steps; a few seconds where the model's shape is not known before it is imported."""
@@ -41,7 +57,8 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
         if shape is None:
             return machine.estimate(self.name, seconds=60.0)
         trained = shape.parameters if config.method == "full" else lora_parameters(shape, config.rank, config.targets)
-        flop = config.steps * step_flop(config, shape)
+        learned = LEARNED_SHARE if inputs.get("pairs") else 1.0
+        flop = _steps(config, shape, inputs) * step_flop(config, shape, learned)
         seconds = training_seconds(
             machine, flop, precision=config.precision, efficiency=EFFICIENCY, compiled=config.compile
         )
@@ -57,9 +74,24 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
         return finetune(config, runtime, inputs, context)
 
 
-def step_flop(config: FinetuneConfig, shape: ModelShape) -> float:
-    """FLOP of one step."""
+def step_flop(config: FinetuneConfig, shape: ModelShape, learned_share: float = 1.0) -> float:
+    """FLOP of one step in which a `learned_share` of the positions is learned from: the others need no logits."""
     adapters = lora_parameters(shape, config.rank, config.targets) if config.method == "lora" else 0
-    return training_flop(
+    whole = training_flop(
         shape, config.batch_tokens, config.sequence, trainable=config.method, adapter_parameters=adapters
     )
+    products = 2 if config.method == "lora" else 3
+    head = products * 2 * shape.vocab_size * shape.width
+    return whole - (1 - learned_share) * config.batch_tokens * head
+
+
+def _steps(config: FinetuneConfig, shape: ModelShape | None, inputs: Mapping[str, Sequence[Facts]]) -> int:
+    """Updates, as far as the facts tell: `epochs` of the pairs, else `tokens`."""
+    if not config.epochs or not inputs.get("pairs"):
+        return config.steps
+    facts = inputs["pairs"][0]
+    pairs = facts.pairs or 0
+    text = facts.text_bytes if facts.text_bytes is not None else pairs * PAIR_BYTES
+    tokens = text / bytes_per_token(shape.vocab_size if shape else 32_000) + pairs * FRAME_TOKENS
+    replay = config.replay if inputs.get("corpus") else 0.0
+    return max(1, math.ceil(config.epochs * tokens / (1 - replay) / config.batch_tokens))

@@ -6,13 +6,11 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from luosi.artifacts import Facts, Scorecard
-from luosi.artifacts.evidence import Difference, DocumentScore, QuestionScore, Route, ScoreSummary, VerdictSummary
+from luosi.artifacts.evidence import Difference, DocumentScore, QuestionScore, Route, ScoreSummary
 from luosi.errors import RecipeError, StageError
 from luosi.pipeline.stage import Input
 from luosi.stages.verdict.config import Config
 from luosi.statistics import accuracy_difference, bits_difference
-
-NOT_MEASURED = "not measured until you connect it"
 
 Contents = Mapping[tuple[str, str], Hashable]
 """(source, id) -> what must be equal for two models to have been scored on the same."""
@@ -32,6 +30,11 @@ class Scored:
     documents: tuple[DocumentScore, ...]
     questions: tuple[QuestionScore, ...]
 
+    @property
+    def bundle(self) -> str:
+        """Key of the model that was scored; "" for a baseline."""
+        return str(self.facts.figures.get("bundle", ""))
+
     def bits_difference(self, other: Scored, source: str) -> Difference | None:
         """Bits per byte less those of `other` on one source; None where either was not scored, or on a single document."""
         own, its = self._of(source), other._of(source)
@@ -47,7 +50,7 @@ class Scored:
 
 
 def read_scores(config: Config, inputs: Sequence[Input]) -> list[Scored]:
-    """The scorecards of the routes, checked to be comparable.
+    """The scorecards of the routes, checked to be comparable; [] if there are none.
 
     Raises:
         RecipeError: The routes name other steps than those given.
@@ -62,32 +65,14 @@ def read_scores(config: Config, inputs: Sequence[Input]) -> list[Scored]:
             hint=f"name in both, or in neither: {wrong}",
         )
     scores = [_read(steps[step], route) for step, route in config.routes.items()]
-    reference = next(score for score in scores if score.step == config.reference)
     for score in scores:
-        _require_same(score, reference)
+        _require_same(score, reference_of(scores, config.reference))
     return scores
 
 
-def compare(config: Config, scores: Sequence[Scored]) -> VerdictSummary:
-    """The routes side by side, a rented model among them; advice is left empty."""
-    reference = next(score for score in scores if score.step == config.reference)
-    routes = [_route(score, reference) for score in scores]
-    if config.rented_model:
-        routes.append(
-            Route(
-                route="rent", model=config.rented_model, step="", score_key="", bundle_key="", bpb=None, accuracy=None,
-                bpb_difference=None, accuracy_difference=None, note=NOT_MEASURED,
-            )
-        )  # fmt: skip
-    return VerdictSummary(
-        source=reference.source,
-        reference=config.reference,
-        routes=tuple(routes),
-        prompt_tokens=config.prompt_tokens,
-        answer_tokens=config.answer_tokens,
-        rented_model=config.rented_model,
-        advice=(),
-    )
+def reference_of(scores: Sequence[Scored], step: str) -> Scored:
+    """The scorecard that differences are counted from."""
+    return next(score for score in scores if score.step == step)
 
 
 def _read(given: Input, route: str) -> Scored:
@@ -106,7 +91,8 @@ def _read(given: Input, route: str) -> Scored:
     )
 
 
-def _route(score: Scored, reference: Scored) -> Route:
+def route_of(score: Scored, reference: Scored) -> Route:
+    """A scorecard as a route, compared with the reference's."""
     bits = dict(score.summary.bits_per_byte)
     itself = score is reference
     return Route(
@@ -114,7 +100,7 @@ def _route(score: Scored, reference: Scored) -> Route:
         model=score.summary.model,
         step=score.step,
         score_key=score.key,
-        bundle_key=str(score.facts.figures.get("bundle", "")),
+        bundle_key=score.bundle,
         bpb=bits.pop(reference.source, None),
         other_bpb=bits,
         accuracy=score.summary.accuracy.get("all"),

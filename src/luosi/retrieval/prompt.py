@@ -1,0 +1,101 @@
+"""How a question is put to a model, with choices and passages or without, and which passages an answer rests on.
+
+One wording for every model, training pair and served chat, short and plain, so that a model of 135M parameters can follow it;
+English or Chinese by the question's own script. Knows nothing of how passages are found or answers marked.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+
+from luosi.artifacts.answers import Cited
+from luosi.artifacts.retrieval import Passage
+from luosi.retrieval.words import content_words
+
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
+_SPACED = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff]+")
+_NAMED = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[,，、;；]\s*\d{1,3})*)\s*[\]】］]")
+_TASK = {
+    (False, False): "Answer the question briefly.",
+    (False, True): "Answer the question briefly from these passages, and name the one you use, like [1].",
+    (True, False): "请简短地回答问题。",
+    (True, True): "请依据以下材料简短地回答问题，并注明所用材料的编号，如[1]。",
+}
+_CHOOSE = {
+    (False, False): "Answer with the letter of the right choice.",
+    (False, True): "Answer with the letter of the right choice. These passages may help.",
+    (True, False): "请回答正确选项的字母。",
+    (True, True): "请参考以下材料，回答正确选项的字母。",
+}
+_LABEL = {False: "Question: ", True: "问题："}
+
+
+def messages(
+    question: str, *, choices: Sequence[str] = (), passages: Sequence[Passage] = (), system: str = ""
+) -> list[dict[str, str]]:
+    """The chat that asks `question`: `system` (if any) and one user turn, with the task first and the question last.
+
+    Args:
+        question: As the user wrote it.
+        choices: Listed as A., B., ..; at most 26.
+        passages: Best first; shown as "[1] place - heading" above their text.
+        system: The system prompt that travels with the model.
+    """
+    assert len(choices) <= len(string.ascii_uppercase), f"{len(choices)} choices, expected at most 26"
+    chinese = is_chinese(question)
+    task = (_CHOOSE if choices else _TASK)[chinese, bool(passages)]
+    shown = [f"[{number}] {_title(passage)}\n{passage.text}" for number, passage in enumerate(passages, 1)]
+    asked = [_LABEL[chinese] + question.strip()]
+    asked += [f"{letter}. {choice}" for letter, choice in zip(string.ascii_uppercase, choices, strict=False)]
+    user = "\n\n".join([task, *shown, "\n".join(asked)])
+    return [*([{"role": "system", "content": system}] if system else []), {"role": "user", "content": user}]
+
+
+def cited(answer: str, passages: Sequence[Passage]) -> tuple[Cited, ...]:
+    """All shown passages, numbered from 1 as in `messages`; those the answer rests on are marked.
+
+    These are the ones it names as [n]; if it names none that was shown, the one whose content words it shares most, each word
+    counting less the more of the passages have it; none if it shares no word with any.
+    """
+    named = {int(n) for found in _NAMED.finditer(answer) for n in re.findall(r"\d+", found[1])}
+    named &= set(range(1, len(passages) + 1))
+    if not named:
+        named = {_likest(_NAMED.sub(" ", answer), passages)}
+    return tuple(
+        Cited(
+            number=number,
+            file=passage.file,
+            page=passage.page,
+            heading=passage.heading,
+            text=passage.text,
+            cited=number in named,
+        )
+        for number, passage in enumerate(passages, 1)
+    )
+
+
+def is_chinese(text: str) -> bool:
+    """Whether a text has at least as many Chinese characters as words of other scripts, and any at all.
+
+    >>> is_chinese("HTTP 协议是什么？"), is_chinese("What does 螺丝 mean?")
+    (True, False)
+    """
+    characters = len(_HAN.findall(text))
+    return characters > 0 and characters >= len(_SPACED.findall(text))
+
+
+def _title(passage: Passage) -> str:
+    return f"{passage.place} - {passage.heading}" if passage.heading else passage.place
+
+
+def _likest(answer: str, passages: Sequence[Passage]) -> int:
+    """Number (from 1) of the passage most like the answer, 0 if it is like none."""
+    words = [content_words(f"{passage.heading}\n{passage.text}") for passage in passages]
+    spread = Counter(word for own in words for word in own)
+    said = content_words(answer)
+    shared = [sum(1 / spread[word] for word in said & own) for own in words]
+    best = max(shared, default=0.0)
+    return shared.index(best) + 1 if best else 0

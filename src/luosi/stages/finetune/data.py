@@ -1,0 +1,118 @@
+"""What finetune trains on, as numbered rows: a corpus's text with replay, or pairs put as questions with replay beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from luosi.artifacts import Corpus, Pairs
+from luosi.errors import InputError
+from luosi.models.chat import Chat
+from luosi.pipeline.stage import Context, Inputs
+from luosi.retrieval.prompt import messages
+from luosi.stages.finetune.config import Config
+from luosi.training.batches import MixedRows, PackedRows, Rows
+from luosi.training.examples import Example, ExampleRows
+from luosi.training.tokens import document_marks, encode, sample
+
+SPARE_BYTES_PER_TOKEN = 8
+"""So much text is encoded for each token that is needed: above any tokenizer's mean, so that none is read twice for want of text."""
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Rows, how many steps to take of them, how often what the model is for goes by, and the share of positions learned from."""
+
+    rows: Rows
+    steps: int
+    epochs: float
+    learned_share: float = 1.0
+
+
+def supply(config: Config, tokenizer_folder: Path, inputs: Inputs, context: Context) -> Supply:
+    """What the inputs give to train on.
+
+    Raises:
+        InputError: Neither corpus nor pairs are given, settings for pairs are given without any, or there is nothing to train on.
+    """
+    corpus = inputs.artifact("corpus", Corpus) if inputs.all("corpus") else None
+    if inputs.all("pairs"):
+        return _of_pairs(config, tokenizer_folder, inputs.artifact("pairs", Pairs), corpus, context)
+    if corpus is None:
+        raise InputError("finetune has nothing to train on", hint="give it a corpus, or pairs, or both")
+    if config.epochs or config.system_prompt:
+        field = "epochs" if config.epochs else "system_prompt"
+        raise InputError(f"{field} is for pairs, and none are given", hint="set tokens instead, or give pairs")
+    return _of_corpus(config, tokenizer_folder, corpus)
+
+
+def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus) -> Supply:
+    first, *others = corpus.sources()
+    needed = config.steps * config.batch_tokens
+    main = _packed(config, tokenizer_folder, corpus, [first], needed)
+    if not config.replay or not others:
+        return Supply(main, config.steps, needed / main.epoch_positions)
+    replayed = _packed(config, tokenizer_folder, corpus, others, needed * config.replay)
+    epochs = needed * (1 - config.replay) / main.epoch_positions
+    return Supply(MixedRows(main, replayed, config.replay), config.steps, epochs)
+
+
+def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corpus | None, context: Context) -> Supply:
+    rows = ExampleRows(
+        _examples(config, tokenizer_folder, pairs, context),
+        length=config.sequence,
+        filler=document_marks(tokenizer_folder).start,
+        seed=config.seed,
+    )
+    replay = config.replay if corpus else 0.0
+    batch_rows = config.batch_tokens // config.sequence
+    wanted = round(config.epochs * rows.epoch_rows / (1 - replay))
+    steps = max(1, -(-wanted // batch_rows)) if config.epochs else config.steps
+    epochs = steps * batch_rows * (1 - replay) / rows.epoch_rows
+    if not corpus or not replay:
+        return Supply(rows, steps, epochs, rows.learned_share)
+    replayed = _packed(config, tokenizer_folder, corpus, corpus.sources(), steps * config.batch_tokens * replay)
+    learned = (1 - replay) * rows.learned_share + replay
+    return Supply(MixedRows(rows, replayed, replay), steps, epochs, learned)
+
+
+def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context) -> list[Example]:
+    """The pairs as the model is asked and should answer; those longer than a row are left out, and how many is said."""
+    chat = Chat(tokenizer_folder)
+    examples, long = [], 0
+    for pair in pairs.pairs():
+        asked = messages(pair.question, passages=pair.passages, system=config.system_prompt)
+        turn = chat.turn(asked, pair.answer)
+        example = Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
+        if example.positions <= config.sequence:
+            examples.append(example)
+        else:
+            long += 1
+    if long:
+        context.say(f"{long} of {long + len(examples)} pairs are longer than {config.sequence} tokens and are left out")
+    if long and not examples:
+        raise InputError(f"every pair is longer than {config.sequence} tokens", hint="set a longer sequence")
+    return examples
+
+
+def _packed(
+    config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], tokens: float
+) -> PackedRows:
+    documents = sample(corpus, sources, max_bytes=int(SPARE_BYTES_PER_TOKEN * tokens) + 1, seed=config.seed)
+    if not documents:
+        raise InputError(
+            f"the corpus has no training text of {', '.join(sources)}", hint="its report says what was dropped and why"
+        )
+    ids, parts = [], []
+    for document, ids_of_tokens in encode(tokenizer_folder, documents):
+        ids.append(document.id)
+        parts.append(ids_of_tokens)
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+    marks = document_marks(tokenizer_folder)
+    return PackedRows(
+        np.concatenate(parts), offsets, ids,
+        length=config.sequence, start=marks.start, end=marks.end, seed=config.seed,
+    )  # fmt: skip
