@@ -338,15 +338,22 @@ def test_answers_are_marked_and_corrected_by_a_person(page: Page, site: Running,
 
 
 @DESKTOP
-def test_the_report_is_a_file_that_runs_nothing(page: Page, site: Running) -> None:
+def test_the_report_is_a_file_that_loads_and_runs_nothing(page: Page, site: Running, shots: Path) -> None:
+    pytest.importorskip("reportlab", reason="reportlab is not installed")
+    refused: list[str] = []
+    page.context.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
     visit(page, site, f"/en/verdict?recipe={RACE}")
     with page.expect_popup() as opened:
         page.get_by_role("link", name="Report to print").click()
-    expect(opened.value.get_by_role("heading")).to_have_text("Report")
+    report = opened.value
+    expect(report.get_by_role("heading", level=1)).to_be_visible()
+    expect(report.get_by_text("Who signs travel requests above 2,000 euros? (1)").first).to_be_attached()
+    shoot(report, shots, "report")
     pdf = page.request.get(f"{site.url}/zh/report.pdf?recipe={RACE}")
     assert pdf.headers["content-type"] == "application/pdf" and pdf.body().startswith(b"%PDF")
     assert "default-src 'none'" in pdf.headers["content-security-policy"]
     assert page.request.get(f"{site.url}/en/report.html?recipe=broken").status == 404
+    assert refused == []
 
 
 @BOTH

@@ -23,12 +23,12 @@ def test_a_question_alone_asks_for_a_short_answer() -> None:
     ]
 
 
-def test_passages_stand_numbered_before_the_question() -> None:
+def test_passages_stand_before_the_question_the_best_next_to_it() -> None:
     (only,) = messages("How long?", passages=PASSAGES[:2])
     assert only["content"] == (
-        "Answer the question briefly from these passages, and name the one you use, like [1].\n\n"
-        "[1] handbook.pdf, p. 12 - Leave > Sick leave\nTen days a year.\n\n"
-        "[2] cars.txt\nA company car may be used on weekends.\n\n"
+        "A company car may be used on weekends.\n\n"
+        "Leave > Sick leave\nTen days a year.\n\n"
+        "Answer the question briefly from the text above.\n\n"
         "Question: How long?"
     )
 
@@ -36,7 +36,7 @@ def test_passages_stand_numbered_before_the_question() -> None:
 def test_choices_are_lettered_and_chinese_is_asked_in_chinese() -> None:
     (only,) = messages("病假几天？", choices=["三天", "十天"], passages=PASSAGES[2:])
     assert only["content"] == (
-        "请参考以下材料，回答正确选项的字母。\n\n[1] 假期.docx - 病假\n职工每年享有十天病假。\n\n问题：病假几天？\nA. 三天\nB. 十天"
+        "病假\n职工每年享有十天病假。\n\n请参考以上材料，回答正确选项的字母。\n\n问题：病假几天？\nA. 三天\nB. 十天"
     )
 
 

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from luosi.text import markup
 from luosi.text.decoding import decoded
 from luosi.text.mail import MESSAGE_LIMIT, read_mail
+from luosi.text.markup import page_text
 from luosi.text.notes import of_pages, ranges
 from luosi.text.reading import Raw, read_file
 from luosi.text.streams import Unreadable
@@ -123,6 +125,15 @@ def test_html_keeps_headings_lists_and_tables(tmp_path: Path, encoding: str) -> 
     assert "# Title one\n" in text and "Text 正文 é" in text and "\n### Deep\n" in text and "• a" in text
     assert "Doses\nName | Dose mg\nA | 5 6\n" in text and "## Layout" in text and "x | y" in text and "End" in text
     assert "Home" not in text and "(c) us" not in text and "var x" not in text and "<" not in text
+
+
+def test_html_of_very_many_or_very_deep_elements_takes_its_time_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = "<table><tr><td>a</td><td>b</td></tr></table><h2>c</h2>"  # a minute, where it goes by the square
+    assert page_text(row * 4_000).count("a | b") == 4_000
+    assert page_text("<table><tr><td>" * 10_000 + "deep").strip() == "deep"
+    monkeypatch.setattr(markup, "PAGE_CHARS", 100)
+    with pytest.raises(Unreadable, match="too large"):
+        page_text("x" * 101)
 
 
 @pytest.mark.parametrize(

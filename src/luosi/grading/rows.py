@@ -44,7 +44,7 @@ _CHINESE = {
     "段落": "passage",
     "评审": "judge",
 }
-_CHOICE_COLUMN = re.compile(r"(?:choice|option|选项)?([a-z])")
+_CHOICE_COLUMN = re.compile(r"(?!choices|options)(?:choice|option|选项)?([a-z])")
 _BAR = re.compile(r"\s+\|\s+|\s*｜\s*")
 _PAGE = re.compile(r"\D*(\d{1,7})\D*")
 _SEEN_CHARS = 60

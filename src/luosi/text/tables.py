@@ -206,7 +206,7 @@ def table_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     The first row with two cells or more is taken for the header and stands again, after an empty line, above every TABLE_ROWS
     further rows: a passage out of the middle of a long table still says what its columns are.
 
-    >>> print("".join(table_text([["Name", "Dose"], ["A\nB", "5 mg"]])), end="")
+    >>> print("".join(table_text([["Name", "Dose"], ["A  B", "5 mg"]])), end="")
     Name | Dose
     A B | 5 mg
     """

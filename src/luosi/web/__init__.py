@@ -1,4 +1,4 @@
-"""Web: pages for people over a workspace and a gateway: chat, runs, verdict, bill; in English and Chinese."""
+"""Web: pages for people over a workspace and a gateway: chat, runs, verdict, questions, bill; in English and Chinese."""
 
 from luosi.web.site import mount
 from luosi.web.source import Workspace

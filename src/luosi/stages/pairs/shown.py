@@ -42,7 +42,7 @@ def found_again(searcher: Searcher, k: int) -> Callable[[str, Passage], bool]:
 
 
 def pair(config: Config, made: Candidate, find: Find) -> Pair:
-    """The pair of a candidate; by its share shown with passages, and then its answer names the right one, as the question asks."""
+    """The pair of a candidate; by its share shown with passages, the right one anywhere among them."""
     name = digest(config.seed, made.question, made.answer).hex()
     plain_pair = Pair(
         id=f"{made.origin}-{name[:16]}",
@@ -62,5 +62,4 @@ def pair(config: Config, made: Candidate, find: Find) -> Pair:
     others = [p for p in find(made.question, 3 * config.passages) if not said_in(made.answer, p.text)]
     shown = [right, *(around(p, "", config.passage_chars) for p in others[: config.passages - 1])]
     draw.shuffle(shown)
-    number = 1 + shown.index(right)
-    return plain_pair.model_copy(update={"passages": tuple(shown), "answer": f"{made.answer} [{number}]"})
+    return plain_pair.model_copy(update={"passages": tuple(shown)})
