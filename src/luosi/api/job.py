@@ -89,6 +89,11 @@ def _text(paths: Sequence[str | Path], exclude: Sequence[str]) -> Text:
     return Text("text", resolved, sources.digest(spec), sources.text_bytes(spec), inside)
 
 
+def left_out(files: Sequence[str | Path]) -> dict[str, int]:
+    """Files below the given folders that give no text, counted by suffix or by what to do about them."""
+    return sources.skipped(sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in files)))
+
+
 def _encoders(questions: Given | None) -> tuple[EncoderName, ...]:
     """What is installed and knows the language that most questions are in.
 

@@ -12,16 +12,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from luosi.api.job import Asked, make_job
+from luosi.api.job import Asked, left_out, make_job
 from luosi.api.stages import STAGES
 from luosi.api.verdicts import Verdicts, published
-from luosi.artifacts import Artifact, Bundle, Corpus, Manifest
+from luosi.artifacts import Artifact, Bundle, Corpus, Index, Manifest
 from luosi.cost import Machine, Rates
 from luosi.errors import DamagedArtifact, RecipeError, UnknownReference, UsageError
 from luosi.ledger.attempts import Try, all_attempts, builds, read_attempts
@@ -84,6 +84,15 @@ class Damage(BaseModel):
     stage: str
     step: str
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A finished model, and the passages of its recipe's files; None where there are none."""
+
+    name: str
+    bundle: Bundle
+    index: Index | None
 
 
 class Workspace:
@@ -186,6 +195,8 @@ class Workspace:
         """
         limit = parse_budget(budget)
         say("reading the files' digests and sizes")
+        for what, count in left_out(files).items():
+            say(f"{count:,} not read: {what}")
         complete = completer(self.stages)
         job = make_job(name, files, model, asked or Asked(), self.machine(), self.prices(), complete)
         if job.machine.source != "measured":
@@ -390,9 +401,8 @@ class Workspace:
         kinds = {stage.output.__name__: stage.output for stage in self.stages.values()}
         return self.store.open(manifest, kinds.get(manifest.kind))
 
-    def served(self, refs: Sequence[str] = ()) -> list[tuple[str, Bundle]]:
-        """(name, bundle) of the models `refs` mean, or of every finished one but those that were only made to be compressed;
-        the largest first.
+    def served(self, refs: Sequence[str] = ()) -> list[Served]:
+        """The models `refs` mean, or every finished one but those that were only made to be compressed; the largest first.
 
         Raises:
             UnknownReference, UsageError: A ref means nothing, or something that cannot be served.
@@ -402,17 +412,30 @@ class Workspace:
             compressed = {key for one in bundles for keys in self.store.find(one.key).inputs.values() for key in keys}
             left = [one for one in bundles if one.key not in compressed]
             refs = [one.names[0] for one in sorted(left, key=lambda one: -one.bytes)]
-        found = {}
+        found: dict[str, Served] = {}
         for ref in refs:
-            artifact = self.open(ref)
+            manifest = self.find(ref)
+            artifact = self.store.open(manifest)
             if not isinstance(artifact, Bundle):
                 raise UsageError(
                     f"{ref!r} is a {type(artifact).__name__}, expected a Bundle",
                     hint="serve an export or compress step",
                 )
             short = ref.split("/")[-1]
-            found[ref if short in found else short] = artifact
-        return list(found.items())
+            name = ref if short in found else short
+            found[name] = Served(name, artifact, self._index_beside(manifest.key))
+        return list(found.values())
+
+    def _index_beside(self, key: str) -> Index | None:
+        """The passages of the files that the recipe of a model was made for."""
+        refs = self.store.refs()
+        recipes = {recipe for (recipe, _), other in refs.items() if other == key}
+        for (recipe, _), other in sorted(refs.items()):
+            if recipe in recipes and other != key:
+                artifact = self.store.open(self.store.find(other))
+                if isinstance(artifact, Index):
+                    return artifact
+        return None
 
     def lineage(self, ref: str) -> Node:
         """The tree of artifacts that `ref` was made from."""

@@ -39,7 +39,8 @@ class Corpus(Artifact):
     """`train.jsonl`, `heldout.jsonl` (rows: Document), `dropped.jsonl` (id, source, reason, excerpt), `report.json`.
 
     report.json: {"order": [name], "sources": {name: {"read": n, "kept": n, "train_documents": n, "train_bytes": n,
-    "heldout_documents": n, "heldout_bytes": n, "dropped": {reason: n}, "repaired": {reason: n}}}, "leakage": {...}}
+    "heldout_documents": n, "heldout_bytes": n, "dropped": {reason: n}, "repaired": {reason: n},
+    "noted": [{"file", "what", "detail"}]}}, "leakage": {...}}; noted are files that were read in part: pages without text, and the like.
     """
 
     required = ("train.jsonl", "heldout.jsonl", "dropped.jsonl", "report.json")

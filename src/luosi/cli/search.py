@@ -25,7 +25,9 @@ def search(
     place = Workspace(workspace)
     found = place.open(index)
     if not isinstance(found, Index):
-        raise UsageError(f"{index} is a {type(found).__name__}, expected an Index", hint="`luosi show` lists what is there")
+        raise UsageError(
+            f"{index} is a {type(found).__name__}, expected an Index", hint="`luosi show` lists what is there"
+        )
     hits = Searcher(found.path).search(question, count)
     if json:
         print_json([{"score": hit.score, **hit.passage.model_dump()} for hit in hits])

@@ -10,7 +10,7 @@ import typer
 
 from luosi.api import Workspace
 from luosi.cli.common import DEFAULT_WORKSPACE, WorkspaceOption, say
-from luosi.errors import MissingDependency, UsageError
+from luosi.errors import MissingDependency
 
 KEY_VARIABLE = "LUOSI_API_KEY"
 
@@ -31,29 +31,30 @@ def serve(
     ] = [],
     host: Annotated[str, typer.Option(help=f"Anything but loopback needs a key in {KEY_VARIABLE}.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
-    context: Annotated[int, typer.Option(min=128, help="Tokens of context for each answer.")] = 2048,
-    pages: Annotated[bool, typer.Option(help="Chat, runs, verdict and bill in the browser.")] = True,
+    context: Annotated[int, typer.Option(min=128, help="Tokens of context for each answer.")] = 4096,
+    pages: Annotated[bool, typer.Option(help="Chat, runs, verdict, questions and bill in the browser.")] = True,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
-    """Serve finished models (and rented ones) at /v1, and the pages at /, until Ctrl-C."""
+    """Serve finished models (and rented ones) at /v1, and the pages at /, until Ctrl-C.
+
+    A model whose recipe has passages of your files is there twice: NAME, and NAME+files, which answers from them and cites.
+    """
+    from luosi.plan.rented import split_address
+    from luosi.retrieval.search import Searcher
     from luosi.serve import server
+    from luosi.serve.grounded import Files, with_files
     from luosi.serve.prices import TokenPrice
     from luosi.serve.upstreams import Address, LocalEngine, ServedModel
 
     place = Workspace(workspace)
     cores = place.machine().cores
-    models = [
-        ServedModel(name, LocalEngine(bundle.gguf, threads=cores, context=context))
-        for name, bundle in place.served(refs)
-    ]
+    models = []
+    for one in place.served(refs):
+        model = ServedModel(one.name, LocalEngine(one.bundle.gguf, threads=cores, context=context))
+        models += [model, with_files(model, Files(Searcher(one.index.path)))] if one.index else [model]
     listed = place.prices().models
     for text in upstream:
-        name, equals, address = text.partition("=")
-        url, _, variable = address.partition("#")
-        if not equals or not name or not url:
-            raise UsageError(
-                f"--upstream {text!r} is not NAME=URL", hint="--upstream gpt=http://127.0.0.1:9000/v1#MY_KEY"
-            )
+        name, url, variable = split_address(text)
         row = listed.get(name)
         price = TokenPrice(prompt=row.prompt, completion=row.completion) if row else None
         models.append(ServedModel(name, Address(url, key_variable=variable), price=price))

@@ -75,9 +75,7 @@ class Bill(BaseModel):
 
 def planned(estimate: Estimate, rates: Rates) -> Planned:
     """An estimate with its money: that of the median."""
-    return Planned(
-        seconds=estimate.seconds, flop=estimate.flop, joules=estimate.joules, money=estimate.money(rates)
-    )
+    return Planned(seconds=estimate.seconds, flop=estimate.flop, joules=estimate.joules, money=estimate.money(rates))
 
 
 def spent(cost: Cost, rates: Rates) -> Spent:

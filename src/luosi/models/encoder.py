@@ -133,6 +133,4 @@ def load_folder(folder: Path, *, most_tokens: int) -> Encoder:
     tokenizer.no_padding()
     tokenizer.enable_truncation(most_tokens)
     weights = load_file(folder / "model.safetensors")
-    return Encoder(
-        weights, heads=config["num_attention_heads"], eps=config["layer_norm_eps"], tokenizer=tokenizer
-    )
+    return Encoder(weights, heads=config["num_attention_heads"], eps=config["layer_norm_eps"], tokenizer=tokenizer)

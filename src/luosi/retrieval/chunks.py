@@ -155,4 +155,3 @@ def _parts(text: str, start: int, end: int, size: int, level: int) -> Iterator[_
     borders = [start, *(place for place in cuts if start < place < end), end]
     for first, last in zip(borders, borders[1:], strict=False):
         yield from _parts(text, first, last, size, level + 1)
-

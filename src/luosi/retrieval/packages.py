@@ -46,6 +46,8 @@ class Package:
     @property
     def installed(self) -> bool:
         """Whether it is there, at the version that is read."""
+        from importlib.metadata import PackageNotFoundError, distribution
+
         try:
             return distribution(self.distribution).version == self.version
         except PackageNotFoundError:

@@ -56,7 +56,9 @@ class Packed:
         self._data = file.read_bytes()
         self._place = 0
         if self._take("<4sI") != (b"E5S1", 1):
-            raise InputError(f"{file} is no packed encoder of a version that is known", hint="install the pinned package")
+            raise InputError(
+                f"{file} is no packed encoder of a version that is known", hint="install the pinned package"
+            )
         width, _, self.heads, _, _, self._most_tokens, _, self.eps, block = self._take("<7ifi")
         assert block == BLOCK, f"blocks of {block}"
         pieces, self._bos, self._eos, _, self._unk, size = self._take("<5iQ")
@@ -129,5 +131,7 @@ def _unpacked(data: bytes, kind: type[np.floating]) -> npt.NDArray[np.floating]:
         some = blocks[start : start + STRETCH]
         scales = some[:, :2].copy().view(np.float16).astype(np.float32)
         halves = some[:, 2:]
-        values[start : start + STRETCH] = (np.concatenate((halves & 15, halves >> 4), axis=1).astype(np.float32) - 8) * scales
+        values[start : start + STRETCH] = (
+            np.concatenate((halves & 15, halves >> 4), axis=1).astype(np.float32) - 8
+        ) * scales
     return values.ravel()

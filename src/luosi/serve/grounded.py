@@ -63,9 +63,7 @@ class Files:
 
 def with_files(model: ServedModel, files: Files) -> ServedModel:
     """The same model once more, as NAME+files, answering from the files; both share one upstream."""
-    return replace(
-        model, name=model.name + SUFFIX, upstream_name=model.upstream_name or model.name, files=files
-    )
+    return replace(model, name=model.name + SUFFIX, upstream_name=model.upstream_name or model.name, files=files)
 
 
 def _text(content: str | Sequence[dict[str, Any]] | None) -> str:

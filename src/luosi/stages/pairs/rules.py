@@ -159,7 +159,7 @@ def _records(passage: Passage, lines: Sequence[str]) -> Iterator[tuple[str, str]
         fields = [found for found in map(_FIELD.match, block.split("\n")) if found]
         keys = [found["key"].lower() for found in fields]
         titles = [found["value"] for found, key in zip(fields, keys, strict=True) if key in _TITLES]
-        if len(fields) < 2 or len(titles) != 1:
+        if len(fields) < 2 or len(titles) != 1 or {"from", "subject"} <= set(keys):  # the last: the head of a letter
             continue
         for found, key in zip(fields, keys, strict=True):
             quoted = _QUOTED.match(found["value"])

@@ -25,7 +25,12 @@ class Config(StageConfig):
     @classmethod
     def _pinned(cls, values: Any) -> Any:
         """The pin belongs to the key, so that an index says what it was made with."""
-        if not isinstance(values, dict) or values.get("encoder", "static") not in ("static", "minilm", "multilingual", "none"):
+        if not isinstance(values, dict) or values.get("encoder", "static") not in (
+            "static",
+            "minilm",
+            "multilingual",
+            "none",
+        ):
             return values
         known = pin_of(values.get("encoder", "static"))
         if values.get("encoder_pin", known) not in ("", known):
