@@ -6,7 +6,7 @@ Reads digests and sizes; prices nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luosi.artifacts.base import file_sha256
@@ -61,6 +61,11 @@ def make_job(
         UsageError, InputError: A file, a model or an address cannot be used; says which.
     """
     own, corrections = _given(asked.questions, "questions"), _given(asked.corrections, "corrections")
+    questions = read_questions(Path(own.path)).questions if own else []
+    if own and not questions:
+        raise UsageError(
+            f"not one question of {asked.questions} can be used", hint=f"`luosi exam check {asked.questions}` says why"
+        )
     rented = tuple(address(text, prices) for text in asked.rent)
     if own is None and (rented or corrections):
         raise UsageError(
@@ -73,11 +78,11 @@ def make_job(
         machine=machine,
         rented_model=rented[0].name if rented else DEFAULT_RENTED_MODEL,
         complete=complete,
-        questions=own,
+        questions=replace(own, count=len(questions)) if own else None,
         corrections=corrections,
         rented=rented,
         cap_nano=cap_nano(asked.cap, rented),
-        encoders=_encoders(own),
+        encoders=_encoders([question.prompt for question in questions]),
         system_prompt=asked.system_prompt,
     )
 
@@ -94,16 +99,9 @@ def left_out(files: Sequence[str | Path]) -> dict[str, int]:
     return sources.skipped(sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in files)))
 
 
-def _encoders(questions: Given | None) -> tuple[EncoderName, ...]:
-    """What is installed and knows the language that most questions are in.
-
-    Raises:
-        InputError: Not one question can be used.
-    """
-    if questions is None:
-        return ()
-    asked = read_questions(Path(questions.path)).questions
-    chinese = 2 * sum(is_chinese(question.prompt) for question in asked) > len(asked)
+def _encoders(prompts: Sequence[str]) -> tuple[EncoderName, ...]:
+    """What is installed and knows the language that most questions are in."""
+    chinese = 2 * sum(map(is_chinese, prompts)) > len(prompts)
     names: tuple[EncoderName, ...] = ("multilingual", "minilm", "static")
     return tuple(name for name in names if PACKAGES[name].installed and (PACKAGES[name].chinese or not chinese))
 

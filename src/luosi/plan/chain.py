@@ -51,10 +51,11 @@ class OpenModel:
 
 @dataclass(frozen=True)
 class Given:
-    """A file of the user's and its digest: questions, or corrections of answers."""
+    """A file of the user's, its digest, and what it holds: questions, or corrections of answers."""
 
     path: str
     sha256: str
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,9 @@ def _data(job: Job, choice: Choice) -> dict[str, Step]:
     }
     longest = held["document_chars"]  # a question must fit into a held-out document
     passages = {"prompt_chars": min(600, longest * 2 // 5), "choice_chars": min(300, longest // 5)}
-    own = {"own": job.questions.path, "own_sha256": job.questions.sha256} if job.questions else {}
+    own: Table = {}
+    if asked := job.questions:
+        own = {"own": asked.path, "own_sha256": asked.sha256, "own_count": asked.count}
     steps: dict[str, Step] = {
         "curate": ("curate", {}, {"sources": sources, **held}),
         "exam": ("exam", {"corpus": "curate"}, {"questions": evidence.questions, **passages, **own}),

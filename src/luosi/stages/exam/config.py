@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from luosi.pipeline.stage import LOCATION, StageConfig
+from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, StageConfig
 
 
 class Config(StageConfig):
@@ -24,6 +24,8 @@ class Config(StageConfig):
     """The user's questions: a JSONL, CSV or XLSX file with question and answer, choices, or a passage; see luosi.grading.rows."""
     own_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     """SHA-256 of that file; "" for none."""
+    own_count: int = Field(default=0, ge=0, json_schema_extra=NOT_IN_KEY)
+    """How many usable questions the file has, so that the plan can count; 0 if not known."""
     seed: int = 0
     """Of the passages chosen and the place of the right one."""
 

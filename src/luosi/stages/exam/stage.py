@@ -32,7 +32,8 @@ class ExamStage(Stage[ExamConfig, StageRuntime]):
         made = config.questions * sources
         if corpus.heldout_bytes is not None:
             made = min(made, corpus.heldout_bytes // config.choice_chars)
-        return Facts(questions=made + (OWN if config.own else 0))
+        own = (config.own_count or OWN) if config.own else 0
+        return Facts(questions=made + own, figures={"own": own})
 
     def estimate(self, config: ExamConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
         """A constant and a little for each question."""

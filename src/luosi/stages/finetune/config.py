@@ -10,6 +10,11 @@ from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
 LORA_RATE, FULL_RATE = 1e-3, 1e-4
 
+PAIRS_RATE, PAIRS_EPOCHS, PAIRS_ROW = 5e-4, 2.0, 768
+"""What suits a LoRA of rank 16 that learns from a few hundred pairs, one row of PAIRS_ROW tokens a step. Measured on 70 pairs of phenotype
+definitions and SmolLM2-135M, token F1 of 20 other questions with their passages: 0.24 as it is, 0.76 so, 0.60 at twice the rate; rows
+twice as many a step for half the steps and one epoch gave 0.16 to 0.23."""
+
 
 class Config(StageConfig):
     """Continued pretraining on a corpus's training text, or learning to answer from pairs: as a LoRA, or of all weights."""

@@ -19,7 +19,7 @@ _SEARCH_S = 0.05
 _RENTED_S = 2.0
 _QUESTIONS = 30
 """Where nobody knows how many there are."""
-_UTILISATION = 0.3  # of fp32 FLOP/s, in the engine's prompts
+_UTILISATION = 0.8  # of fp32 FLOP/s: the engine multiplies in 8 bits
 _BYTES_PER_S = 8e9  # of weights read for each token of an answer
 _MILLION = 1_000_000
 
@@ -39,7 +39,7 @@ class RaceStage(Stage[RaceConfig, StageRuntime]):
     output = Answers
 
     def predict(self, config: RaceConfig, inputs: Mapping[str, Sequence[Facts]]) -> Facts:
-        """How many questions there are, those that are not asked included.
+        """How many questions are asked.
 
         Raises:
             RecipeError: An arm has the files and no index is given, the bundles are not those that arms name, or there are two judges.
@@ -56,8 +56,9 @@ class RaceStage(Stage[RaceConfig, StageRuntime]):
             )
         if config.judge and inputs.get("judge"):
             raise RecipeError(f"judge is {config.judge!r} and a bundle is given too: expected one judge", field="judge")
-        questions = inputs["exam"][0].questions
-        return Facts(questions=questions)
+        exam = inputs["exam"][0]
+        own = exam.figures.get("own")
+        return Facts(questions=int(own) if config.sources == ("own",) and own is not None else exam.questions)
 
     def estimate(self, config: RaceConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
         """Every arm is asked everything: what stopping saves is not known before. Bundles answer at their measured speed; fees are
