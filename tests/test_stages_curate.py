@@ -380,6 +380,15 @@ def test_one_long_file_still_has_a_heldout_part(tmp_path: Path) -> None:
     assert 0.03 * whole < (facts.heldout_bytes or 0) <= 0.1 * whole
 
 
+def test_large_files_do_not_crowd_out_the_small_ones_that_can_be_held_out(tmp_path: Path) -> None:
+    large = {f"large{number}.txt": prose(number, 4_000) for number in range(40)}
+    small = {f"small{number}.txt": prose(f"s{number}", 300) for number in range(12)}
+    files = folder(tmp_path / "files", large | small)
+    config = Config(sources=(source("s", files),), heldout_fraction=0.02, heldout_max_bytes=12_000)
+    _, facts = run(tmp_path, config)
+    assert (facts.heldout_documents or 0) >= 3 and (facts.heldout_bytes or 0) >= 6_000
+
+
 def test_pieces_of_one_file_stay_together_where_files_are_many(tmp_path: Path) -> None:
     texts = {f"{number}.txt": prose(number, 800) for number in range(40)}
     files = folder(tmp_path / "files", texts)

@@ -222,7 +222,8 @@ def test_a_tie_is_said_with_the_rule_and_the_power(tmp_path: Path) -> None:
         found.advice, "Not enough questions to tell", "the cheapest of them that keeps your data in the house is taken"
     )
     assert said(found.advice, "Questions: with 10 more a difference of", "more are needed for the")
-    assert said(found.advice, "Do not train for these questions", "your files against your files alone", "(")
+    assert said(found.advice, "Do not train for these questions")
+    assert said(found.advice, "Adapting is not shown to help", "your files against your files alone", "(")
 
 
 def test_training_is_praised_only_where_the_interval_says_so(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def choose(
     roots = _roots(members, joined, targets, config.seed)
     corpus = _Texts(roots, text_of)
     wide = {name: POOL * target for name, target in targets.items()}
-    pool = sorted(draw_heldout(members, roots, wide, config.seed))
+    pool = sorted(draw_heldout(members, roots, wide, config.seed, _fitting(members, roots, targets) or None))
     shares = corpus.leaks(pool, range(len(members)), lambda done: progress(done / 2))
     sound, passed_over = _sound(members, roots, shares, config.leak)
     heldout = draw_heldout(members, roots, targets, config.seed, sound)
@@ -58,6 +58,14 @@ def choose(
     leaking = {place for place, share in leaks.items() if share > config.leak}
     leaking -= _last_ones(members, heldout, leaks, leaking)
     return Split(roots, heldout, leaks, leaking, passed_over)
+
+
+def _fitting(members: Sequence[Member], roots: Sequence[int], targets: Mapping[str, int]) -> set[int]:
+    """Roots of the families that are small enough to be held out whole: a pool of larger ones would hold out next to nothing."""
+    sizes = Counter[tuple[int, str]]()
+    for member, root in zip(members, roots, strict=True):
+        sizes[root, member.source] += member.bytes
+    return set(roots) - {root for (root, source), size in sizes.items() if size > targets[source]}
 
 
 @dataclass(frozen=True, slots=True)

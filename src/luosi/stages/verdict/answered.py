@@ -110,8 +110,8 @@ def _training(summary: VerdictSummary) -> Iterator[Sentence]:
     else:
         worse = False in marks
         yield said(
-            en=f"Do not train for these questions: adapting {'made it worse' if worse else 'is not shown to help'}: {every.en}",
-            zh=f"不要为这些问题训练：适配{'反而更差' if worse else '没有显出好处'}：{every.zh}",
+            en=f"Adapting {'made it worse' if worse else 'is not shown to help'}: {every.en}",
+            zh=f"适配{'反而更差' if worse else '没有显出好处'}：{every.zh}",
         )
 
 

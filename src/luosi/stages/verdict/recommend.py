@@ -24,6 +24,15 @@ def recommend(summary: VerdictSummary, table: Sequence[RouteMoney], choice: Choi
     other = _other_side(table, choice.taken)
     yield _lead(summary, choice, other) if choice.useful else _nothing_to_take(table, choice)
     yield from _certainty(summary, choice, other)
+    if (
+        choice.told
+        and choice.taken.route != "adapt"
+        and any(line.route == "adapt" and line.own is not None for line in table)
+    ):
+        yield said(
+            en="Do not train for these questions: no adapted route is shown to answer better than the one above",
+            zh="不要为这些问题训练：没有一条适配路线被证明比上面那条答得更好",
+        )
     yield from what_would_change_it(summary, table, choice)
     if choice.useful:
         yield from _data(choice)
@@ -154,10 +163,16 @@ def _certainty(summary: VerdictSummary, choice: Choice, other: RouteMoney | None
         next_best = choice.losing[0] if choice.losing else None
         if next_best is not None and next_best is not other and (apart := difference(summary, next_best, taken)):
             name, far = called(next_best), _apart(apart)
-            yield said(
-                en=f"The lead is clear: the next best, {name.en}, {far.en}",
-                zh=f"领先是明确的：其次的 {name.zh} {far.zh}",
-            )
+            if better(apart, higher=True) is not None:
+                yield said(
+                    en=f"The lead is clear: the next best, {name.en}, {far.en}",
+                    zh=f"领先是明确的：其次的 {name.zh} {far.zh}",
+                )
+            else:
+                yield said(
+                    en=f"On these questions the next best, {name.en}, could no longer catch up; for other questions it {far.en}",
+                    zh=f"在这些问题上，其次的 {name.zh} 已追不上；换别的问题则{far.zh}",
+                )
         return
     if not choice.told:
         return
