@@ -41,14 +41,14 @@ ASKED = 1000
 WAYS = {"words": (True, False), "vectors": (False, True), "both": (True, True)}
 GOALS = {"quoted": 0.95}
 GOAL = 0.80
-SYNONYMS = dict(
-    pair.split(":")
-    for pair in "应当:必须 规定:要求 人民法院:法院 公安机关:警方 人民政府:政府 未成年人:小孩 劳动者:员工 用人单位:公司 赔偿:赔付 处罚:惩处 申请:提出请求 "
+_PAIRS = (
+    "应当:必须 规定:要求 人民法院:法院 公安机关:警方 人民政府:政府 未成年人:小孩 劳动者:员工 用人单位:公司 赔偿:赔付 处罚:惩处 申请:提出请求 "
     "禁止:不许 或者:或 可以:能够 依法:按法律 有关部门:主管机构 违反:违背 罚款:罚金 没收:收缴 责令:命令 机动车:汽车 食品:吃的东西 药品:药物 儿童:孩子 "
     "父母:爸妈 老年人:老人 残疾人:残障人士 医疗机构:医院 医师:大夫 学校:校方 教师:老师 经营者:商家 消费者:顾客 商品:货物 房屋:房子 土地:地 农民:农户 "
     "公民:个人 合同:协议 支付:付给 报酬:酬劳 工资:薪水 证据:凭证 诉讼:打官司 撤销:取消 终止:结束 期限:时限 届满:到期 监督:监管 保护:维护 建立:设立 "
-    "鼓励:提倡 支持:扶持 培训:训练 宣传:推广 奖励:表彰 事故:意外 损害:损失 污染:弄脏 运输:运送 船舶:船只 旅客:乘客 银行:金融机构 军人:当兵的".split()
+    "鼓励:提倡 支持:扶持 培训:训练 宣传:推广 奖励:表彰 事故:意外 损害:损失 污染:弄脏 运输:运送 船舶:船只 旅客:乘客 银行:金融机构 军人:当兵的"
 )
+SYNONYMS = dict(pair.split(":") for pair in _PAIRS.split())
 ASKS = ("法律上{}是怎么说的？", "关于{}，有什么要求？", "{}，对吗？", "请问{}依据是哪一条？")
 
 
@@ -94,7 +94,9 @@ def phenotypes(part: str) -> Domain:
         if half(fields["id"]) != part:
             continue
         right, dice = frozenset({fields["id"]}), random.Random(fields["id"])
-        others = [s for s in re.findall(r'^synonym: "((?:[^"\\]|\\.)*)" EXACT', block, re.M) if s.lower() != name.lower()]
+        others = [
+            s for s in re.findall(r'^synonym: "((?:[^"\\]|\\.)*)" EXACT', block, re.M) if s.lower() != name.lower()
+        ]
         if others:
             asked["by a synonym"].append(Asked(dice.choice(others), right))
         spoken = words.split()
@@ -173,7 +175,9 @@ def measured(domain: Domain, encoder: str, folder: Path) -> dict[str, object]:
         "build_cpu_s": took,
         "build_cpu_s_per_mb": took / text_bytes * 1e6,
         "index_bytes": sum(file.stat().st_size for file in out.iterdir()),
-        "search_ms": timed(lambda text: searcher.search(text), [q.text for qs in domain.questions.values() for q in qs]),
+        "search_ms": timed(
+            lambda text: searcher.search(text), [q.text for qs in domain.questions.values() for q in qs]
+        ),
     }
     kinds: dict[str, object] = {}
     for kind, questions in domain.questions.items():
@@ -201,7 +205,9 @@ def lines(name: str, encoder: str, result: dict[str, object]) -> Iterator[str]:
     kinds = result["found"]
     assert isinstance(kinds, dict)
     for kind, found in kinds.items():
-        shown = [f"{way} {f['share']:.1%} ({f['low']:.1%} - {f['high']:.1%})" for way, f in found.items() if way in WAYS]
+        shown = [
+            f"{way} {f['share']:.1%} ({f['low']:.1%} - {f['high']:.1%})" for way, f in found.items() if way in WAYS
+        ]
         yield f"    {kind:<14} {found['questions']:>5} questions  goal {GOALS.get(kind, GOAL):.0%}  {'  '.join(shown)}"
 
 

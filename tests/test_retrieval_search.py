@@ -18,7 +18,7 @@ from luosi.artifacts.corpus import Document
 from luosi.errors import DamagedArtifact, InputError, MissingDependency
 from luosi.retrieval import lexical
 from luosi.retrieval.build import build
-from luosi.retrieval.lexical import B, K1, Lexical, LexicalWriter
+from luosi.retrieval.lexical import K1, B, Lexical, LexicalWriter
 from luosi.retrieval.search import Searcher
 from luosi.retrieval.vectors import VectorTable, write
 from luosi.retrieval.words import terms
@@ -172,5 +172,5 @@ def test_a_missing_package_is_named_with_its_pip_line(tmp_path: Path, monkeypatc
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "distribution", absent)
-    with pytest.raises(MissingDependency, match="pip install --no-deps wordllama==0.4.0.post1"):
+    with pytest.raises(MissingDependency, match=r"pip install --no-deps wordllama==0\.4\.0\.post1"):
         build(documents(), tmp_path, tmp_path, passage_chars=200, encoder="static")

@@ -191,6 +191,9 @@ def test_a_section_is_asked_about_where_it_begins() -> None:
         "See section 4 of the agreement that was signed by all of the parties.",
         "Meet at https://example.com/12 or call, which is what most of the people here would do.",
         "The box is red and\tblue\nor not\tgreen today.\n",
+        "4.0\t5.0\nsmall boats\t6.0\nlarge boats\t7.5",
+        "use the product\tin a cluster\non a host\tor client,\nof the other\tkind",
+        "外交职务分为：特命全权大使、代表、公使衔参赞、参赞、一等秘书。",
         "上一年度的工作总结应当及时报送上级主管部门备案审查。",
     ],
 )

@@ -24,6 +24,9 @@ Vectors = npt.NDArray[np.float32]
 BATCH_TOKENS = 8192
 """Tokens worked on at once, padding included: what bounds the memory."""
 
+STEP_TOKENS = 16
+"""Lengths are rounded up to whole steps of so many: for each new one the library keeps buffers of its own."""
+
 
 class Encoder:
     """Texts to unit vectors. Thread-safe, but for `tokens`: how many it went through so far.
@@ -64,7 +67,7 @@ class Encoder:
 
     @torch.inference_mode()
     def _encode(self, rows: Sequence[Sequence[int]]) -> Vectors:
-        longest = max(map(len, rows))
+        longest = min(-(-max(map(len, rows)) // STEP_TOKENS) * STEP_TOKENS, len(self._places))
         ids_NT = torch.tensor([[*row, *([0] * (longest - len(row)))] for row in rows])
         real_NT = torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
         state_NTC = self._norm(self._words[ids_NT].float() + self._places[:longest])

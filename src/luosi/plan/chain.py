@@ -223,11 +223,11 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
     }
 
 
-SFT_ROW = 1024
+SFT_ROW = 768
 """Tokens: a question, three passages and the answer fit in it."""
 SFT_EPOCHS = 2.0
-SFT_RATE = 3e-4
-"""Of the LoRA on pairs: 0.001 made SmolLM2-135M worse at answering from passages (docs/log.md)."""
+SFT_RATE = 5e-4
+"""Of the LoRA on pairs: 0.001 made SmolLM2-135M answer worse from passages (docs/log.md)."""
 PASSAGES = 3
 """Shown with a question: a small model makes no more of five, and takes nearly twice the time to read them."""
 

@@ -6,6 +6,7 @@ sentences. A piece is a stretch of the document; one that begins inside a table 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -153,5 +154,5 @@ def _parts(text: str, start: int, end: int, size: int, level: int) -> Iterator[_
         return
     cuts = [match.end() for match in _ENDS[level].finditer(text, start, end)]
     borders = [start, *(place for place in cuts if start < place < end), end]
-    for first, last in zip(borders, borders[1:], strict=False):
+    for first, last in itertools.pairwise(borders):
         yield from _parts(text, first, last, size, level + 1)

@@ -7,9 +7,10 @@ halves are weights 0..15 and high halves 16..31, each d * (q - 8). Knows nothing
 
 from __future__ import annotations
 
+import itertools
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,7 +66,7 @@ class Packed:
         offsets = self._array(np.uint32, pieces + 1)
         scores = self._array(np.float32, pieces)
         blob = self._bytes(size)
-        ends = [blob[first:last].decode() for first, last in zip(offsets, offsets[1:], strict=False)]
+        ends = [blob[first:last].decode() for first, last in itertools.pairwise(offsets)]
         self._pieces = list(zip(ends, map(float, scores), strict=True))
         replaced, _ = self._take("<iI")
         self.normal: dict[int, str] = {}
@@ -108,7 +109,7 @@ class Packed:
         inputs = 4 * width if module == "fo" else width
         return full, values.reshape(-1, inputs) if packed else values
 
-    def _take(self, layout: str) -> tuple[object, ...]:
+    def _take(self, layout: str) -> tuple[Any, ...]:
         found = struct.unpack_from(layout, self._data, self._place)
         self._place += struct.calcsize(layout)
         return found

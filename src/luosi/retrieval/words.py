@@ -15,12 +15,13 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf
 _WORDS = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+")
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _BEGINNING = 4
-_STOP = frozenset(
+_STOP_WORDS = (
     "a about after all also an and any are as at be been before being both but by can could did do does during each for from had "
     "has have having he her his how i if in into is it its may more most must no nor not of on or other our over shall she should "
     "so some such than that the their them then there these they this those through to under until up use used was we were what "
-    "when where which while who whom why will with would you your".split()
+    "when where which while who whom why will with would you your"
 )
+_STOP = frozenset(_STOP_WORDS.split())
 _STOP_CHARACTERS = frozenset("的了是在和与及或也都就而把被让对从到为以之其这那哪什么吗呢吧啊怎样何谁几多少")
 
 

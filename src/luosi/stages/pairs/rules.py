@@ -60,6 +60,8 @@ _NAMES_A_PLACE = re.compile(
     re.I,
 )
 _ITEM = re.compile(r"^(?:第[^条 　]{1,9}条\s*|[\d.]+\s+|[（(]?[a-z\d一二三四五六七八九十]{1,3}[)）、]\s*|[-*•·]\s+)")
+_LISTS = re.compile(r"(?:为|包括|包含|如下|有|是|设.{1,3})$")
+"""How a Chinese clause before a colon ends that counts things up and names none."""
 _NO_PROSE = re.compile(r"\w:\S|[=_|]|://")
 _CODE = re.compile(r"^[\w-]+:\S|\w://")
 _CELLS = re.compile(r"\s*\|\s*|\t+")
@@ -131,7 +133,7 @@ def _answered(passage: Passage, lines: Sequence[str]) -> Iterator[tuple[str, str
 
 def _defined(passage: Passage, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
     """ "Term: what it is." on a line of its own; a record's fields are no terms."""
-    for line in () if next(_records(passage, lines), None) else lines:
+    for line in () if next(_records(passage, lines), None) else map(_unnumbered, lines):
         found = _DEFINED.match(line)
         if not found or not _is_term(found["term"]) or _RULER.match(found["body"]):
             continue
@@ -147,7 +149,7 @@ def _is_term(term: str) -> bool:
         0 < len(words) <= 7
         and words[0].lower() not in _NOT_A_SUBJECT
         and term.strip().lower().rstrip(".") not in LABELS
-        and not (is_chinese(term) and len(term) > 15)
+        and not (is_chinese(term) and (len(term) > 15 or _LISTS.search(term)))
         and not any(sign in term for sign in "。，；！？,;?!")
         and not term.strip().replace(".", "").isdigit()
     )
@@ -178,7 +180,7 @@ def _tables(passage: Passage, lines: Sequence[str]) -> Iterator[tuple[str, str]]
     ]
     for width, group in itertools.groupby(rows, key=len):
         header, *body = list(group)
-        if width < 2 or len(body) < 2 or not all(0 < len(cell) <= 40 for cell in header):
+        if width < 2 or len(body) < 2 or not all(map(_is_title, header)):
             continue
         for label, *cells in body:
             if not 0 < len(label) <= 60 or label[0].isdigit():
@@ -186,6 +188,11 @@ def _tables(passage: Passage, lines: Sequence[str]) -> Iterator[tuple[str, str]]
             for column, cell in zip(header[1:], cells, strict=True):
                 if plain(cell) and cell != column:
                     yield asks(FIELD, label, column if is_chinese(column) else column.lower()), cell
+
+
+def _is_title(cell: str) -> bool:
+    """Whether a cell may head a column: short, and neither a number nor the middle of a sentence."""
+    return 0 < len(cell) <= 40 and (cell[0].isupper() or is_chinese(cell)) and cell[-1] not in ".,;:，。；："
 
 
 def _articles(passage: Passage, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
