@@ -44,7 +44,7 @@ class TunedModel(ModelArtifact):
 
 
 class Bundle(Artifact):
-    """What ships: `model.gguf`, `bundle.json` ({"precision", "name"}), tokenizer files, `config.json`, `shape.json`; an exported
+    """What ships: `model.gguf`, `bundle.json` ({"precision", "name"} and, if it has one, "system_prompt"), tokenizer files, `config.json`, `shape.json`; an exported
     one also has `hf/`, a Hugging Face folder in F32, and `adapter/` where there is one."""
 
     required = ("model.gguf", "bundle.json", "tokenizer.json", "shape.json")

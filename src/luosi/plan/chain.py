@@ -216,7 +216,7 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
     said = (
         {"corrections": job.corrections.path, "corrections_sha256": job.corrections.sha256} if job.corrections else {}
     )
-    made_from = {"corpus": "curate", "bundle": "open_q8", "index": "passages", "exam": "exam"}
+    made_from = {"corpus": "curate", "index": "passages", "exam": "exam"}
     return {
         "pairs": ("pairs", made_from, {"pairs": choice.evidence.pairs, **said}),
         "tuned": ("finetune", {"model": "adapt", "pairs": "pairs"}, _sft(job)),
@@ -227,7 +227,7 @@ SFT_ROW = 768
 """Tokens: a question, three passages and the answer fit in it."""
 SFT_EPOCHS = 2.0
 SFT_RATE = 5e-4
-"""Of the LoRA on pairs: 0.001 made SmolLM2-135M answer worse from passages (docs/log.md)."""
+"""Of the LoRA on pairs: the best of three on SmolLM2-135M (docs/log.md)."""
 PASSAGES = 3
 """Shown with a question: a small model makes no more of five, and takes nearly twice the time to read them."""
 
