@@ -1,6 +1,6 @@
 """From a folder of 200 mixed files and 50 questions to a verdict, as a user would: `luosi new`, `run`, `verdict`, `report`.
 
-    python benchmarks/verdict.py NAME [FOLDER] [--kills N]
+    python benchmarks/verdict.py NAME [FOLDER] [--kills N] [--resume]
 
 NAME is a domain of benchmarks/domains.py; FOLDER keeps files, workspace and reports (a temporary one if left out). With
 --kills the run is killed (SIGKILL) N times on the way and started again. Prints the verdict and the bill, and writes
@@ -66,15 +66,18 @@ def kill_some(folder: Path, kills: int, longest_s: float = 120.0) -> float:
     return time.monotonic() - begun
 
 
-def measure(name: str, folder: Path, kills: int) -> dict[str, Any]:
-    """Everything from the files to the reports."""
+def measure(name: str, folder: Path, kills: int, resume: bool) -> dict[str, Any]:
+    """Everything from the files to the reports; the seconds of a resumed run are those of all its attempts, by its bill."""
     files, questions = make_domain(name, folder / "domain")
     count, size = 0, 0
     for path in files.rglob("*"):
         if path.is_file():
             count, size = count + 1, size + path.stat().st_size
     print(f"{name}: {count} files, {size / 1e6:.1f} MB")
-    steps = {"new": command(folder, "new", str(files), "--questions", str(questions), "--budget", BUDGET, "--force")}
+    steps = {}
+    if not resume:
+        asked = ["--questions", str(questions), "--budget", BUDGET, "--force"]
+        steps["new"] = command(folder, "new", str(files), *asked)
     command(folder, "plan", "my.toml", "--json", output="plan.json")
     killed_s = kill_some(folder, kills)
     steps["run"] = command(folder, "run", "my.toml")
@@ -87,6 +90,8 @@ def measure(name: str, folder: Path, kills: int) -> dict[str, Any]:
                 folder, "report", "my.toml", "-o", f"report-{language}.{form}", "--lang", language
             )
     plan, bill, verdict = (json.loads((folder / f"{what}.json").read_bytes()) for what in ("plan", "bill", "verdict"))
+    if resume:
+        steps["run"]["wall_s"] = round(bill["total"]["spent"]["seconds"], 1)
     wall = sum(step["wall_s"] for step in steps.values())
     loaded = [step["step"] for step in bill["steps"] if step["loaded"]]
     return {
@@ -113,11 +118,12 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("folder", nargs="?", default="")
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on with the run in FOLDER")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(given.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        result = measure(given.name, folder, given.kills)
+        result = measure(given.name, folder, given.kills, given.resume)
         for words in (["verdict", "my.toml"], ["bill", "my.toml"]):
             subprocess.run([*LUOSI, *words], cwd=folder, check=True)
     path = Path(__file__).parent / "results" / f"verdict-{given.name}.json"

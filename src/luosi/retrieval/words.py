@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from itertools import pairwise
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Scripts that write no spaces between words (Thai to Burmese, Japanese, Chinese), as in a regular expression's brackets."""
 
 _WORDS = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+")
-_UNSPACED_RUN = re.compile(f"[{UNSPACED}]+")
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _BEGINNING = 4
 _STOP_WORDS = (
@@ -23,15 +21,7 @@ _STOP_WORDS = (
     "so some such than that the their them then there these they this those through to under until up use used was we were what "
     "when where which while who whom why will with would you your"
 )
-_STOP = frozenset(
-    re.findall(
-        r"\w+",
-        "a about after all also an and any are as at be been before being both but by can could did do does during each for from "
-        "had has have having he her his how i if in into is it its may more most must no nor not of on or other our over shall she "
-        "should so some such than that the their them then there these they this those through to under until up use used was we "
-        "were what when where which while who whom why will with would you your",
-    )
-)
+_STOP = frozenset(_STOP_WORDS.split())
 _STOP_CHARACTERS = frozenset("的了是在和与及或也都就而把被让对从到为以之其这那哪什么吗呢吧啊怎样何谁几多少")
 
 
@@ -45,23 +35,6 @@ def terms(text: str) -> list[str]:
     (['sick', '#sick', 'leave', '#leav'], ['病', '假', '条', '病假', '假条'])
     """
     return [term for run in _WORDS.findall(text.lower()) for term in _terms_of(run)]
-
-
-def neighbours(text: str) -> set[tuple[str, str]]:
-    """The distinct pairs of words that stand side by side; where a script writes no spaces, of characters.
-
-    >>> sorted(neighbours("Sick leave, 病假"))
-    [('leave', '病'), ('sick', 'leave'), ('病', '假')]
-    """
-    found: list[str] = []
-    for run in _WORDS.findall(text.lower()):
-        found.extend(run if _IS_UNSPACED.match(run) else (stem(run),))
-    return set(pairwise(found))
-
-
-def spaced(text: str) -> str:
-    """A text without its runs of scripts that write no spaces."""
-    return _UNSPACED_RUN.sub(" ", text)
 
 
 @lru_cache(maxsize=1 << 17)
