@@ -47,9 +47,9 @@ def bm25(texts: list[str], question: str) -> list[float]:
     return [score / most if most else 0.0 for score in scores]
 
 
-WORDS = st.lists(st.sampled_from(["leave", "leaves", "sick", "car", "病假", "工资", "ten", "十天"]), max_size=12).map(
-    " ".join
-)
+WORDS = st.lists(
+    st.sampled_from(["leave", "leaves", "sick", "car", "病假", "工资", "ten", "十天"]), min_size=1, max_size=12
+).map(" ".join)
 
 
 @settings(deadline=None, max_examples=40)

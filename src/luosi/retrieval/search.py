@@ -19,6 +19,12 @@ from luosi.retrieval.lexical import Lexical
 from luosi.retrieval.packages import PACKAGES
 from luosi.retrieval.prompt import is_chinese
 from luosi.retrieval.vectors import VectorTable
+from luosi.retrieval.words import neighbours
+
+LOOKED_AT = 30
+"""Best passages by all scores, and half as many by words alone, whose words are compared side by side."""
+SIDE_BY_SIDE = 1.5
+"""What the square of the share of the question's neighbours that a passage has counts: near nothing but for a quotation."""
 
 Scores = npt.NDArray[np.float32]
 
@@ -56,11 +62,22 @@ class Searcher:
         self._encoder = load(name) if self._package else None
 
     def search(self, question: str, k: int = 5) -> list[Hit]:
-        """The `k` best passages, best first; fewer where fewer are like the question in anything."""
-        scores = self.scores(question)
-        some = np.argpartition(-scores, k - 1)[:k] if k < len(scores) else np.arange(len(scores))
-        best = sorted(some.tolist(), key=lambda number: (-scores[number], number))
-        return [Hit(self.passage(number), float(scores[number])) for number in best if scores[number] > 0]
+        """The `k` best passages, best first; fewer where fewer are like the question in anything.
+
+        Of the best by both scores and of the best by words alone, those that have the question's words side by side come first: a
+        quotation is found however plain its meaning.
+        """
+        scores, pairs = self.scores(question), neighbours(question)
+        looked_at = {*_best(scores, max(k, LOOKED_AT))}
+        if pairs:
+            looked_at |= {*_best(self.scores(question, vectors=False), LOOKED_AT // 2)}
+        found = []
+        for number in sorted(looked_at):
+            passage = self.passage(number)
+            share = len(pairs & neighbours(f"{passage.heading}\n{passage.text}")) / max(1, len(pairs))
+            found.append(Hit(passage, float(scores[number]) + SIDE_BY_SIDE * share * share))
+        found.sort(key=lambda hit: -hit.score)
+        return [hit for hit in found[:k] if hit.score > 0]
 
     def scores(self, question: str, *, words: bool = True, vectors: bool = True) -> Scores:
         """(passages,): how well each fits; `words` and `vectors` say which of the two count."""
@@ -76,3 +93,9 @@ class Searcher:
         """The passage of that number."""
         first, last = int(self._rows[number]), int(self._rows[number + 1])
         return Passage.model_validate_json(self._text[first:last])
+
+
+def _best(scores: Scores, count: int) -> list[int]:
+    """The places of the highest scores above 0, in no order."""
+    some = np.argpartition(-scores, count - 1)[:count] if count < len(scores) else np.arange(len(scores))
+    return [int(number) for number in some if scores[number] > 0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Scripts that write no spaces between words (Thai to Burmese, Japanese, Chinese), as in a regular expression's brackets."""
@@ -35,6 +36,18 @@ def terms(text: str) -> list[str]:
     (['sick', '#sick', 'leave', '#leav'], ['病', '假', '条', '病假', '假条'])
     """
     return [term for run in _WORDS.findall(text.lower()) for term in _terms_of(run)]
+
+
+def neighbours(text: str) -> set[tuple[str, str]]:
+    """The distinct pairs of words that stand side by side; where a script writes no spaces, of characters.
+
+    >>> sorted(neighbours("Sick leave, 病假"))
+    [('leave', '病'), ('sick', 'leave'), ('病', '假')]
+    """
+    found: list[str] = []
+    for run in _WORDS.findall(text.lower()):
+        found.extend(run if _IS_UNSPACED.match(run) else (stem(run),))
+    return set(pairwise(found))
 
 
 @lru_cache(maxsize=1 << 17)
