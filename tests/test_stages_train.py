@@ -25,6 +25,7 @@ from luosi.models.tokenizer import document_start, load_tokenizer
 from luosi.models.weights import load_model, read_state
 from luosi.pipeline.key import canonical
 from luosi.retrieval.prompt import messages
+from luosi.stages.finetune.data import supply
 from luosi.stages.finetune.stage import FinetuneStage, step_flop
 from luosi.stages.pretrain.stage import PretrainStage
 from luosi.stages.tokenize.stage import TokenizeStage
@@ -301,6 +302,22 @@ def test_pairs_that_do_not_fit_are_counted_and_no_pairs_are_an_input_error(taugh
         with pytest.raises(InputError, match=message):
             roles = inputs_of(model=taught.model, pairs=pairs)
             FinetuneStage().run(config, FinetuneStage.Runtime(threads=1), roles, Recorder(tmp_path / "none"))
+
+
+def test_passages_are_dropped_until_a_pair_fits_but_never_the_right_one(taught: Taught, tmp_path: Path) -> None:
+    def passage(document: str, text: str) -> Passage:
+        return Passage(number=0, document=document, file="f.txt", text=text)
+
+    shown = (passage("a", "one " * 50), passage("right", "Oslo is red."), passage("b", "two " * 60))
+    pair = Pair(id="p", question="Colour of Oslo?", answer="red", document="right", passages=shown, origin="template")
+    config = FinetuneStage.Config.model_validate({**LEARN, "epochs": 1.0})
+    folder = tmp_path / "pairs"
+    pairs_of(folder, {})
+    write_jsonl(folder / "pairs.jsonl", [pair.model_dump()])
+    context = Recorder(tmp_path / "some")
+    rows = supply(config, taught.model.path, inputs_of(model=taught.model, pairs=Pairs(folder)), context).rows
+    said = load_tokenizer(taught.model.path).decode(rows.row(0).tokens_T.tolist())
+    assert "Oslo is red." in said and "one one" not in said and "two two" not in said and not context.said
 
 
 def test_what_is_trained_on_must_be_given_and_meant(taught: Taught, made: Made, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def make_job(
         raise UsageError(
             f"not one question of {asked.questions} can be used", hint=f"`luosi exam check {asked.questions}` says why"
         )
+    chinese = 2 * sum(is_chinese(question.prompt) for question in questions) > len(questions)
     rented = tuple(address(text, prices) for text in asked.rent)
     if own is None and (rented or corrections):
         raise UsageError(
@@ -82,7 +83,8 @@ def make_job(
         corrections=corrections,
         rented=rented,
         cap_nano=cap_nano(asked.cap, rented),
-        encoders=_encoders([question.prompt for question in questions]),
+        encoders=_encoders(chinese=chinese),
+        chinese=chinese,
         system_prompt=asked.system_prompt,
     )
 
@@ -99,9 +101,8 @@ def left_out(files: Sequence[str | Path]) -> dict[str, int]:
     return sources.skipped(sources.SourceSpec(paths=tuple(str(Path(path).resolve()) for path in files)))
 
 
-def _encoders(prompts: Sequence[str]) -> tuple[EncoderName, ...]:
-    """What is installed and knows the language that most questions are in."""
-    chinese = 2 * sum(map(is_chinese, prompts)) > len(prompts)
+def _encoders(*, chinese: bool) -> tuple[EncoderName, ...]:
+    """What is installed and is of use for questions in that language, the best first."""
     names: tuple[EncoderName, ...] = ("multilingual", "minilm", "static")
     return tuple(name for name in names if PACKAGES[name].installed and (PACKAGES[name].chinese or not chinese))
 

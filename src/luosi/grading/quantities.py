@@ -34,11 +34,20 @@ USD: $ us$ usd dollar dollars 美元 美金 =1
 CNY: ¥ cny rmb yuan 元 块 块钱 人民币 元人民币 =1
 EUR: € eur euro euros 欧元 =1
 GBP: £ gbp pound pounds 英镑 =1
-degree: ° °c ℃ celsius 度 摄氏度 =1
+degree: ° °c ℃ celsius degree degrees 度 摄氏度 =1
 watt: w watt watts 瓦 =1; kw kilowatt kilowatts 千瓦 =1000; mw megawatt megawatts 兆瓦 =1000000
+joule: joule joules 焦耳 =1; kj 千焦 =1000; kcal 千卡 大卡 =4184; wh =3600; kwh 千瓦时 =3600000; mwh 兆瓦时 =3600000000
+square: m² m2 sqm square_metre square_metres square_meter square_meters 平方米 =1; hectare hectares ha 公顷 =10000; acre acres =4046.8564224
+square: km² km2 square_kilometre square_kilometres square_kilometer square_kilometers 平方公里 =1000000; 亩 =666.6666667
+pascal: pa 帕 =1; kpa 千帕 =1000; mpa 兆帕 =1000000; bar =100000; mmhg mm_hg 毫米汞柱 =133.322; psi =6894.757
+hertz: hz hertz 赫兹 =1; khz =1000; mhz =1000000; ghz =1000000000; bpm beats_per_minute beats/min breaths_per_minute 次/分 次每分钟 =0.0166666667
+volt: volt volts 伏 伏特 =1; kv 千伏 =1000
+per litre: mmol/l =1; mol/l =1000
+mass per litre: g/l =1; g/dl =10; mg/dl =0.01; mg/l =0.001
+speed: m/s 米/秒 =1; km/h kph 公里/小时 =0.2777777778; mph =0.44704
 """
 _UNITS: dict[str, tuple[str, Decimal]] = {
-    name: (line.partition(":")[0], Decimal(group.partition("=")[2]))
+    name.replace("_", " "): (line.partition(":")[0], Decimal(group.partition("=")[2]))
     for line in _TABLE.strip().splitlines()
     for group in line.partition(":")[2].split(";")
     for name in group.partition("=")[0].split()

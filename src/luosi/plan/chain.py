@@ -126,7 +126,9 @@ class Job:
     cap_nano: int = 0
     """The most that may be paid for the rented models' answers, in billionths of their currency."""
     encoders: tuple[EncoderName, ...] = ()
-    """That are installed and know the text's language, the best first."""
+    """That are installed and know the questions' language, the best first."""
+    chinese: bool = False
+    """Whether most of the questions are."""
     system_prompt: str = ""
     """Put before every conversation with the models that are made; "" for none."""
 
@@ -134,6 +136,12 @@ class Job:
     def precision(self) -> str:
         """bf16 where it is the faster arithmetic on this machine."""
         return "bf16" if self.machine.bf16_flops > self.machine.fp32_flops else "fp32"
+
+    @property
+    def passages(self) -> int:
+        """Shown with each question."""
+        spelled = self.chinese and self.model.shape.vocab_size < CHINESE_VOCABULARY
+        return FEWER_PASSAGES if spelled else PASSAGES
 
     @property
     def replay(self) -> float:
@@ -218,7 +226,7 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
     )
     made_from = {"corpus": "curate", "index": "passages", "exam": "exam"}
     return {
-        "pairs": ("pairs", made_from, {"pairs": choice.evidence.pairs, **said}),
+        "pairs": ("pairs", made_from, {"pairs": choice.evidence.pairs, "passages": job.passages, **said}),
         "tuned": ("finetune", {"model": "adapt", "pairs": "pairs"}, _sft(job)),
     }
 
@@ -228,8 +236,11 @@ SFT_ROW = 768
 SFT_EPOCHS = 2.0
 SFT_RATE = 5e-4
 """Of the LoRA on pairs: the best of three on SmolLM2-135M (docs/log.md)."""
-PASSAGES = 3
-"""Shown with a question: a small model makes no more of five, and takes nearly twice the time to read them."""
+PASSAGES, FEWER_PASSAGES = 3, 2
+"""Shown with a question: a small model makes no more of five, and takes nearly twice the time to read them. Fewer where a vocabulary
+made for English spells Chinese byte by byte: two tokens for a character."""
+CHINESE_VOCABULARY = 100_000
+"""Vocabularies of fewer tokens were not made for Chinese."""
 
 
 def _sft(job: Job) -> Table:
@@ -257,7 +268,7 @@ def _race(job: Job, *, scratch: bool) -> Step:
         name = "rent" if len(job.rented) == 1 else f"rent{number}"
         arms[name] = {"route": "rent", "rented": one.name, "files": False}
         arms[f"{name}_files"] = {"route": "rent", "rented": one.name, "files": True}
-    fields: Table = {"arms": arms, "reference": "open", "precision": job.precision, "passages": PASSAGES}
+    fields: Table = {"arms": arms, "reference": "open", "precision": job.precision, "passages": job.passages}
     if job.rented:
         fields |= {"rented": {one.name: one.fields() for one in job.rented}, "cap_nano": job.cap_nano}
     if job.system_prompt:

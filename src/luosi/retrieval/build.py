@@ -1,14 +1,14 @@
 """Builds an index: passages cut from documents, BM25's arrays, and the passages' vectors if an encoder is given.
 
-`passages.jsonl`, `rows.npy` (where each line begins), `terms.npy`, `starts.npy`, `postings.npy`, `gains.npy` (lexical.py),
-`vectors.npy`, `scales.npy` (vectors.py) and `index.json`: {"passages", "passage_chars", "encoder", "pin"}. Cutting is quick and is
-done again after a kill; vectors are kept in `scratch` block by block. Memory does not grow with the text, but for its distinct terms.
+`passages.jsonl`, `rows.npy` (where each line begins), `terms.npy`, `starts.npy`, `postings.npy`, `gains.npy` (lexical.py), the files
+of word_vectors.py, `vectors.npy` and `vectors_scales.npy` (vectors.py) and `index.json`: {"passages", "passage_chars", "encoder",
+"pin"}. Cutting is quick and is done again after a kill; what was learned, and an encoder's vectors block by block, are kept in
+`scratch`. Memory does not grow with the text, but for its distinct terms.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +18,11 @@ from luosi.artifacts.base import read_jsonl, write_json
 from luosi.artifacts.corpus import Document
 from luosi.artifacts.retrieval import Passage
 from luosi.errors import InputError
-from luosi.retrieval import vectors
+from luosi.retrieval import vectors, word_vectors
 from luosi.retrieval.chunks import cut
-from luosi.retrieval.encoders import TextEncoder, load
+from luosi.retrieval.encoders import TextEncoder, check, load
 from luosi.retrieval.lexical import LexicalWriter
-from luosi.retrieval.packages import EncoderName, pin_of
+from luosi.retrieval.packages import PACKAGES, EncoderName, pin_of
 
 BLOCK = 512
 """Passages whose vectors are made and kept together: what a kill may lose."""
@@ -53,13 +53,17 @@ def build(
         InputError: There is no text; or the encoder's package is not the one that is pinned.
         MissingDependency: The encoder's package is not installed.
     """
-    meaning = load(encoder, check=True) if encoder != "none" else None
+    if encoder != "none":
+        check(PACKAGES[encoder])
+    reader = load(encoder)
     count = _passages(documents, out, scratch, passage_chars, expected_bytes, progress)
     if not count:
         raise InputError("there is no text to index", hint="give files with text in them")
-    if meaning:
-        parts = _vectors(meaning, out / "passages.jsonl", count, scratch, progress, spend)
-        vectors.write(out, parts, meaning.width, count)
+    if encoder != "none":
+        word_vectors.build(lambda: _texts(out), count, out, scratch, progress)
+    if reader:
+        parts = _vectors(reader, _texts(out), count, scratch, progress, spend)
+        vectors.write(out, "vectors", map(np.load, parts), reader.width, count)
     about = {"passages": count, "passage_chars": passage_chars, "encoder": encoder, "pin": pin_of(encoder)}
     write_json(out / "index.json", about)
     return count
@@ -99,31 +103,32 @@ def _passages(
     return len(rows) - 1
 
 
+def _texts(out: Path) -> Iterator[str]:
+    """What each passage is found by."""
+    for row in read_jsonl(out / "passages.jsonl"):
+        yield indexed_text(str(row["heading"]), str(row["text"]))
+
+
 def _vectors(
-    encoder: TextEncoder, passages: Path, count: int, scratch: Path, progress: Progress, spend: Callable[[int], None]
+    encoder: TextEncoder,
+    texts: Iterable[str],
+    count: int,
+    scratch: Path,
+    progress: Progress,
+    spend: Callable[[int], None],
 ) -> list[Path]:
     """Files of BLOCK vectors each, made now or by an attempt before this one."""
     parts: list[Path] = []
     held: list[str] = []
-    for row in read_jsonl(passages):
-        held.append(indexed_text(str(row["heading"]), str(row["text"])))
-        if len(held) == BLOCK or row["number"] == count - 1:
+    for number, text in enumerate(texts, 1):
+        held.append(text)
+        if len(held) == BLOCK or number == count:
             part = scratch / f"vectors-{len(parts):06d}.npy"
             if not part.exists():
                 before = encoder.tokens
-                _save(part, encoder.encode(held, question=False))
+                vectors.save(part, encoder.encode(held, question=False))
                 spend(encoder.tokens - before)
             parts.append(part)
             held = []
             progress(min(count, len(parts) * BLOCK), count, "passages")
     return parts
-
-
-def _save(path: Path, rows: vectors.Vectors) -> None:
-    """Whole or not at all, whatever happens meanwhile."""
-    unfinished = path.with_suffix(".tmp")
-    with unfinished.open("wb") as file:
-        np.save(file, rows)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)

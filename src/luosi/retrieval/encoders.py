@@ -1,7 +1,7 @@
 """Encoders: texts to vectors whose products say how alike the texts are in meaning. Read from a package's files, not imported.
 
-`static` is a table of word pieces averaged (wordllama), numpy only. `minilm` and `multilingual` are small BERTs computed by
-luosi.models.encoder, which brings torch; it is loaded only for them. Knows nothing of indexes.
+`minilm` and `multilingual` are small BERTs computed by luosi.models.encoder, which brings torch; it is loaded only for them. Knows
+nothing of indexes, nor of word vectors (word_vectors.py).
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from luosi.errors import InputError
 from luosi.retrieval.packages import PACKAGES, Package
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
     from luosi.models.encoder import Encoder
 
 Vectors = npt.NDArray[np.float32]
@@ -41,31 +39,30 @@ class TextEncoder(Protocol):
         """(len(texts), width), each row of length 1, or 0 for a text without words; `question` says on which side they stand."""
 
 
-def load(name: str, *, check: bool = False) -> TextEncoder:
-    """The encoder of that name.
-
-    Args:
-        check: Whether to compare the file's digest with the one it is pinned to.
+def load(name: str) -> TextEncoder | None:
+    """The encoder of that name; None for those that are no more than words.
 
     Raises:
-        MissingDependency, InputError: The package is not there, or not the one it is pinned to.
+        MissingDependency, InputError: The package is not there, or at another version.
     """
-    package = PACKAGES[name]
-    file = package.locate()
-    if check:
-        _check(file, package)
-    return _loaded(name, file)
+    return _loaded(name, PACKAGES[name].locate()) if name in ("minilm", "multilingual") else None
 
 
 @cache
 def _loaded(name: str, file: Path) -> TextEncoder:
     """Once in a process: every index shares it."""
-    if name == "static":
-        return Static(file)
     return _minilm(file.parent) if name == "minilm" else _e5(file)
 
 
-def _check(file: Path, package: Package) -> None:
+def check(package: Package) -> None:
+    """See that a package's files are those it is pinned to, and what is read beside it.
+
+    Raises:
+        MissingDependency, InputError: They are not.
+    """
+    if package.beside:
+        check(package.beside)
+    file = package.locate()
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != package.sha256:
@@ -73,36 +70,6 @@ def _check(file: Path, package: Package) -> None:
             f"{file} has digest {found}, expected {package.sha256} of {package.distribution} {package.version}",
             hint=package.install.replace("install", "install --force-reinstall"),
         )
-
-
-class Static:
-    """The mean of the vectors of a text's word pieces.
-
-    Args:
-        file: wordllama's table in safetensors; its tokenizer lies in the package's folder `tokenizers`.
-    """
-
-    def __init__(self, file: Path) -> None:
-        from safetensors.numpy import load_file
-        from tokenizers import Tokenizer
-
-        (self._table,) = load_file(file).values()
-        self.width = int(self._table.shape[1])
-        self.tokens = 0
-        (tokenizer,) = (file.parent.parent / "tokenizers").glob("*.json")
-        self._tokenizer: Tokenizer = Tokenizer.from_file(str(tokenizer))
-        self._tokenizer.no_padding()
-        self._tokenizer.no_truncation()
-
-    def encode(self, texts: Sequence[str], *, question: bool) -> Vectors:
-        """See TextEncoder; questions and passages alike."""
-        found = [e.ids for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-        self.tokens += sum(map(len, found))
-        result = np.zeros((len(texts), self.width), np.float32)
-        for row, ids in enumerate(found):
-            if ids:
-                result[row] = self._table[ids].sum(0, dtype=np.float32)
-        return result / np.maximum(np.linalg.norm(result, axis=1, keepdims=True), 1e-9)  # type: ignore[no-any-return]
 
 
 class _Computed:

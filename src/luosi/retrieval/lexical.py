@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,7 @@ class Lexical:
         return int(self._starts[place]), int(self._starts[place + 1])
 
 
+@lru_cache(maxsize=1 << 17)
 def term_hash(term: str) -> int:
     """64 bits that stand for a term, the same on every machine."""
     return int.from_bytes(hashlib.blake2b(term.encode(errors="surrogatepass"), digest_size=8).digest(), "little")

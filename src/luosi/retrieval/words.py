@@ -14,6 +14,7 @@ UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf
 """Scripts that write no spaces between words (Thai to Burmese, Japanese, Chinese), as in a regular expression's brackets."""
 
 _WORDS = re.compile(rf"[{UNSPACED}]+|[^\W_{UNSPACED}]+")
+_UNSPACED_RUN = re.compile(f"[{UNSPACED}]+")
 _IS_UNSPACED = re.compile(f"[{UNSPACED}]")
 _BEGINNING = 4
 _STOP_WORDS = (
@@ -48,6 +49,11 @@ def neighbours(text: str) -> set[tuple[str, str]]:
     for run in _WORDS.findall(text.lower()):
         found.extend(run if _IS_UNSPACED.match(run) else (stem(run),))
     return set(pairwise(found))
+
+
+def spaced(text: str) -> str:
+    """A text without its runs of scripts that write no spaces."""
+    return _UNSPACED_RUN.sub(" ", text)
 
 
 @lru_cache(maxsize=1 << 17)

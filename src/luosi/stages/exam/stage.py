@@ -20,7 +20,7 @@ class ExamStage(Stage[ExamConfig, StageRuntime]):
     """See the module."""
 
     name: ClassVar[str] = "exam"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Config = ExamConfig
     inputs: ClassVar[Mapping[str, Role]] = {"corpus": Role((Corpus,))}
     output = Exam

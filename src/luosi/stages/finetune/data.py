@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from luosi.artifacts import Corpus, Pairs
+from luosi.artifacts.retrieval import Pair
 from luosi.errors import InputError
 from luosi.models.chat import Chat
 from luosi.pipeline.stage import Context, Inputs
@@ -80,13 +81,19 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
 
 
 def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context) -> list[Example]:
-    """The pairs as the model is asked and should answer; those longer than a row are left out, and how many is said."""
+    """The pairs as the model is asked and should answer, with as many passages as a row has room for, the right one before others.
+
+    Those longer than a row are left out, and how many is said.
+    """
     chat = Chat(tokenizer_folder)
     examples, long = [], 0
     for pair in pairs.pairs():
-        asked = messages(pair.question, passages=pair.passages, system=config.system_prompt)
-        turn = chat.turn(asked, pair.answer)
-        example = Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
+        example = _example(chat, pair, config.system_prompt)
+        while example.positions > config.sequence and (
+            others := [p for p in pair.passages if p.document != pair.document]
+        ):
+            pair = pair.model_copy(update={"passages": tuple(p for p in pair.passages if p is not others[-1])})
+            example = _example(chat, pair, config.system_prompt)
         if example.positions <= config.sequence:
             examples.append(example)
         else:
@@ -96,6 +103,11 @@ def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Con
     if long and not examples:
         raise InputError(f"every pair is longer than {config.sequence} tokens", hint="set a longer sequence")
     return examples
+
+
+def _example(chat: Chat, pair: Pair, system: str) -> Example:
+    turn = chat.turn(messages(pair.question, passages=pair.passages, system=system), pair.answer)
+    return Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
 
 
 def _packed(

@@ -28,7 +28,7 @@ class RaceStage(Stage[RaceConfig, StageRuntime]):
     """Bundles and rented models + Exam [+ Index, judge's Bundle] -> Answers."""
 
     name: ClassVar[str] = "race"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Config = RaceConfig
     inputs: ClassVar[Mapping[str, Role]] = {
         "bundles": Role((Bundle,), many=True, optional=True),

@@ -16,8 +16,9 @@ class Config(StageConfig):
     passage_chars: int = Field(default=800, ge=100, le=20_000)
     """Size of a passage aimed at, in characters; those of scripts without spaces (Chinese) count three."""
     encoder: EncoderName = "static"
-    """What finds passages in other words than the question's: "static" (English, fast), "minilm" (English, a hundred times slower,
-    better), "multilingual" (Chinese too, slower still), "none" (the same words only)."""
+    """What finds passages in other words than the question's: "static" (vectors of words, learned further from the
+    files; of little use for Chinese), "minilm" (those and a model that reads English, ten times slower), "multilingual" (those and one
+    that reads Chinese too, slower still, better), "none" (the same words only)."""
     encoder_pin: str = ""
     """The package the encoder is read from: name==version sha256:digest of its weights; filled in where it is left out."""
 

@@ -8,14 +8,16 @@ from typing import ClassVar
 from luosi.artifacts import Corpus, Facts, Index
 from luosi.cost import Cost, Estimate, Machine
 from luosi.pipeline.stage import Context, Inputs, Role, Stage, StageRuntime
-from luosi.retrieval.packages import PACKAGES
+from luosi.retrieval.packages import PACKAGES, learning
 from luosi.stages.retrieve.config import Config as RetrieveConfig
 
 START_S = 1.0
 WORDS_BYTES_PER_S = 2.0e6
 """Text cut into passages and indexed by its words per core and second; one core is used."""
-STATIC_BYTES_PER_S = 4.0e6
-"""Text looked up in a table of word vectors per core and second."""
+LEARNING_S = 0.13e-3
+"""A passage looked at in learning word vectors."""
+VECTORS_BYTES_PER_S = 0.27e6
+"""Text parted into words to learn from, and then given vectors, per core and second."""
 BYTES_PER_TOKEN = 4.0
 BUSY = 0.45
 """Share of the machine's sustained FLOP/s that short passages reach."""
@@ -27,7 +29,7 @@ class RetrieveStage(Stage[RetrieveConfig, StageRuntime]):
     """See the module."""
 
     name: ClassVar[str] = "retrieve"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     Config = RetrieveConfig
     inputs: ClassVar[Mapping[str, Role]] = {"corpus": Role((Corpus,))}
     output = Index
@@ -39,14 +41,16 @@ class RetrieveStage(Stage[RetrieveConfig, StageRuntime]):
         return Facts(passages=max(documents, round(_bytes(corpus) / (FILLED * config.passage_chars))))
 
     def estimate(self, config: RetrieveConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
-        """Proportional to the text; an encoder that computes adds its FLOP."""
+        """Proportional to the text but for learning word vectors, which is bounded; an encoder that computes adds its FLOP."""
         text = _bytes(inputs["corpus"][0])
         seconds = START_S + text / WORDS_BYTES_PER_S
         flop = 0.0
         if package := PACKAGES.get(config.encoder):
             flop = package.flop_per_token * text / BYTES_PER_TOKEN
-            seconds += flop / (BUSY * machine.training_flops) if flop else text / STATIC_BYTES_PER_S
-        memory = {"none": 250_000_000, "static": 350_000_000, "minilm": 900_000_000, "multilingual": 1_600_000_000}
+            steps, batch = learning(self.predict(config, inputs).passages or 0)
+            seconds += LEARNING_S * steps * batch
+            seconds += text / VECTORS_BYTES_PER_S + flop / (BUSY * machine.training_flops)
+        memory = {"none": 250_000_000, "static": 900_000_000, "minilm": 900_000_000, "multilingual": 1_600_000_000}
         return machine.estimate(self.name, seconds=seconds, flop=flop, memory_bytes=memory[config.encoder])
 
     def run(self, config: RetrieveConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:
