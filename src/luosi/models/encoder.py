@@ -25,7 +25,7 @@ BATCH_TOKENS = 8192
 """Tokens worked on at once, padding included: what bounds the memory."""
 
 STEP_TOKENS = 16
-"""Lengths are rounded up to whole steps of so many: for each new one the library keeps buffers of its own."""
+"""Lengths are rounded up to whole steps of so many, and numbers of rows to a few: for each new shape oneDNN keeps buffers of its own."""
 
 
 class Encoder:
@@ -67,7 +67,8 @@ class Encoder:
 
     @torch.inference_mode()
     def _encode(self, rows: Sequence[Sequence[int]]) -> Vectors:
-        longest = min(-(-max(map(len, rows)) // STEP_TOKENS) * STEP_TOKENS, len(self._places))
+        count, longest = len(rows), min(_rounded(max(map(len, rows))), len(self._places))
+        rows = [*rows, *([[0]] * (_rows(count, longest) - count))]
         ids_NT = torch.tensor([[*row, *([0] * (longest - len(row)))] for row in rows])
         real_NT = torch.arange(longest) < torch.tensor([[len(row)] for row in rows])
         state_NTC = self._norm(self._words[ids_NT].float() + self._places[:longest])
@@ -76,7 +77,7 @@ class Encoder:
             for layer in self._layers:
                 state_NTC = layer(state_NTC, mask)
         summed = (state_NTC.float() * real_NT[:, :, None]).sum(1)
-        return nn.functional.normalize(summed, dim=1).numpy()
+        return nn.functional.normalize(summed[:count], dim=1).numpy()
 
 
 class _Layer(nn.Module):
@@ -119,11 +120,20 @@ def _fill(module: nn.Linear | nn.LayerNorm, weights: Mapping[str, Array], name: 
     module.bias.data = torch.from_numpy(weights[f"{name}.bias"])
 
 
+def _rounded(length: int) -> int:
+    return -(-length // STEP_TOKENS) * STEP_TOKENS
+
+
+def _rows(count: int, length: int) -> int:
+    """Rows of that length to work on at once for `count` real ones: a full batch, or a power of two."""
+    return min(max(1, BATCH_TOKENS // length), 1 << (count - 1).bit_length())
+
+
 def _batches(order: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
     """Places in `order` (shortest first) grouped so that no group has more than BATCH_TOKENS, padding included."""
     batches: list[list[int]] = [[]]
     for place in order:
-        if batches[-1] and lengths[place] * (len(batches[-1]) + 1) > BATCH_TOKENS:
+        if batches[-1] and _rounded(lengths[place]) * (len(batches[-1]) + 1) > BATCH_TOKENS:
             batches.append([])
         batches[-1].append(place)
     return batches if order else []
