@@ -39,6 +39,7 @@ def price(recipe: dict[str, Any]) -> Estimate:
     adapt = steps["adapt"]
     seconds = 30 + adapt["tokens"] * (0.003 if adapt["compile"] else 0.004) + (40 if adapt["compile"] else 0)
     seconds += steps["curate"]["heldout_max_bytes"] * 1e-3 + steps["exam"]["questions"] * 0.5
+    seconds += 60.0 if steps.get("passages", {}).get("encoder") == "multilingual" else 0.0
     if "scratch" in steps:
         size = steps["scratch"]["width"] ** 2 * steps["scratch"]["layers"]
         seconds += steps["scratch"]["steps"] * steps["scratch"]["batch_tokens"] * size * 1e-10
@@ -171,6 +172,20 @@ def test_a_model_from_scratch_only_where_text_and_budget_reach() -> None:
     assert recipe["steps"]["verdict"]["routes"]["score_scratch"] == "scratch"
     text, recipe = designed("10 h", text_bytes=200_000_000)
     assert "scratch" not in recipe["steps"]
+
+
+def test_less_is_held_out_where_that_pays_for_finding_passages_by_meaning() -> None:
+    asked: dict[str, Any] = {"questions": Given("q.jsonl", "ef" * 32), "encoders": ("multilingual",)}
+    for budget, heldout, encoder in (
+        ("4 min", 50_000, "none"),
+        ("4.5 min", 20_000, "multilingual"),
+        ("10 min", 50_000, "multilingual"),
+    ):
+        _, recipe = designed(budget, **asked)
+        assert (recipe["steps"]["curate"]["heldout_max_bytes"], recipe["steps"]["passages"]["encoder"]) == (
+            heldout,
+            encoder,
+        )
 
 
 def test_chinese_spelled_byte_by_byte_leaves_room_for_fewer_passages() -> None:

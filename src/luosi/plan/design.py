@@ -29,7 +29,7 @@ POINTS: tuple[Point, Point] = ("p50", "p90")
 LEAST_BATCHES = 8
 """Fewer optimizer steps than this teach a LoRA next to nothing."""
 
-ENCODER_SHARE = 0.25
+ENCODER_SHARE = 0.35
 """Of the budget, that finding passages by their meaning may take; above it words alone must do."""
 
 Price = Callable[[Table], Estimate]
@@ -104,16 +104,20 @@ class _Search:
         return self.needs(choice) <= self.budget.amount
 
     def run(self) -> Choice:
-        """The most tokens that fit, compiled where that is faster; less evidence only if nothing fits otherwise."""
-        least = Choice(tokens=min(LEAST_BATCHES, self.most) * self.batch, evidence=FULL)
-        if not self.fits(least):
-            least = replace(least, evidence=LEAN)
-        if (needed := self.needs(least)) > self.budget.amount:
+        """The most tokens that fit, compiled where that is faster.
+
+        Less evidence only if nothing fits otherwise, or if it pays for a better encoder: what is found decides more of the answers.
+        """
+        full = Choice(tokens=min(LEAST_BATCHES, self.most) * self.batch, evidence=FULL)
+        lean = replace(full, evidence=LEAN)
+        found = [replace(least, encoder=self._encoder(least)) for least in (full, lean) if self.fits(least)]
+        if not found:
             raise UsageError(
                 f"a budget of {self.budget} is too small to adapt {self.job.model.name} to this text and to prove it",
-                hint=f'the smallest that would do: --budget "{at_least(needed, self.budget.kind)}"',
+                hint=f'the smallest that would do: --budget "{at_least(self.needs(lean), self.budget.kind)}"',
             )
-        choice = self._grow(replace(least, encoder=self._encoder(least)))
+        ranks = (*self.job.encoders, "none")
+        choice = self._grow(min(found, key=lambda least: ranks.index(least.encoder)))
         compiled = replace(choice, compile=True)
         faster = self.estimate(compiled).seconds.p50 < self.estimate(choice).seconds.p50
         return self._grow(compiled) if faster and self.fits(compiled) else choice
