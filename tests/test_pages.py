@@ -217,6 +217,21 @@ def test_chat_streams_and_tells_speed_and_cost(page: Page, site: Running, langua
 
 
 @BOTH
+def test_a_recipes_questions_are_brought_in(page: Page, site: Running, language: str) -> None:
+    bring, recipe, none = {
+        "en": ("Bring in the recipe's questions", "Recipe", "demo asks no questions of yours."),
+        "zh": ("取入配方的问题", "配方", "demo 不含你自己的问题。"),
+    }[language]
+    visit(page, site, f"/{language}/questions")
+    page.get_by_role("button", name=bring).click()
+    expect(page.locator(".q-notification")).to_contain_text(none)
+    choose(page, recipe, "own")
+    page.get_by_role("button", name=bring).click()
+    expect(page.get_by_role("status")).to_contain_text("asked.jsonl")
+    expect(page.locator(".own", has_text="Who keeps the keys?")).to_contain_text("the porter")
+
+
+@BOTH
 def test_chat_stops_cites_is_corrected_and_outlives_a_reload(
     page: Page, site: Running, shots: Path, language: str
 ) -> None:

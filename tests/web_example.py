@@ -248,10 +248,20 @@ class Example:
     def feedback(self) -> Feedback:
         return self._feedback
 
+    @cached_property
+    def _asked(self) -> Path:
+        path = Path(tempfile.mkdtemp(prefix="luosi-")) / "asked.jsonl"
+        path.write_text('{"question": "Who keeps the keys?", "answer": "the porter"}\n', encoding="utf-8")
+        return path
+
     def check_questions(self, ref: str) -> Report:
         self._known(ref)
         text = Text("handbook.pdf", "A new employee has 25 days of annual leave in a year.", "train")
         return check(OwnQuestions(self._feedback.questions(), []), [text])
+
+    def questions_file(self, ref: str) -> Path | None:
+        self._known(ref)
+        return self._asked if ref == RACE else None
 
     def answers(self, ref: str) -> list[dict[str, Any]]:
         self._known(ref)

@@ -344,6 +344,11 @@ class Workspace:
         assert isinstance(corpus, Corpus)
         return check(own or OwnQuestions(self.feedback().questions(), []), corpus_texts(corpus))
 
+    def questions_file(self, ref: RecipeRef) -> Path | None:
+        """The file of own questions that a recipe asks; None where it asks none."""
+        found = (getattr(step.config, "own", "") for step in self.graph(ref).steps)
+        return next((Path(path) for path in found if path), None)
+
     def feedback(self) -> Feedback:
         """What people said: own questions, corrections and marks; made when first asked for."""
         from luosi.serve.feedback import Feedback  # with SQLAlchemy, which a plan has no use for

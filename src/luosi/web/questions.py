@@ -115,7 +115,7 @@ class Own:
                 delete.props("flat dense no-caps color=negative")
 
     async def offer_check(self) -> None:
-        """Let the questions be looked for in a recipe's text, where there is a recipe.
+        """Let the questions be looked for in a recipe's text, and the recipe's own be brought in, where there is a recipe.
 
         Raises:
             Unreadable: The workspace could not name its recipes.
@@ -127,6 +127,8 @@ class Own:
                 recipe.classes("pick")
                 button = ui.button(self._words("check_files")).props("outline no-caps")
                 button.on_click(lambda: self._check(str(recipe.value), button))
+                bring = ui.button(self._words("bring_in"), on_click=lambda: self._bring_in(str(recipe.value)))
+                bring.props("outline no-caps")
 
     async def _check(self, recipe: str, button: ui.button) -> None:
         button.props("loading")
@@ -141,6 +143,20 @@ class Own:
         self._said.clear()
         with self._said:
             say("p", self._words("checked", count=sum(map(bool, self._found.values())), recipe=recipe))
+
+    async def _bring_in(self, recipe: str) -> None:
+        words = self._words
+        try:
+            file = await ask(self._view.site.workspace.questions_file, recipe)
+            if file is None:
+                ui.notify(words("asks_none", recipe=recipe), type="info")
+                return
+            done = await ask(self._feedback.import_questions, file)
+        except Unreadable as error:
+            ui.notify(words("failed_to_read", why=str(error)), type="negative", multi_line=True)
+            return
+        await self._again()
+        self._tell(file.name, done)
 
     async def _edit(self, question: Question | None) -> None:
         async def put(row: Row) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import BaseModel
@@ -51,6 +52,9 @@ class Workspace(Protocol):
 
     def check_questions(self, ref: str) -> Report:
         """The own questions looked for in the corpus of a recipe (`luosi.grading.check.check`); takes as long as reading it."""
+
+    def questions_file(self, ref: str) -> Path | None:
+        """The file of own questions that a recipe asks; None where it asks none."""
 
 
 class Unreadable(Exception):

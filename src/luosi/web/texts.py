@@ -191,6 +191,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "文件每行一个问题（JSONL、CSV 或 XLSX），附答案、选项或包含答案的段落。要让每条路线回答这些问题，并用更正内容训练：",
     ),
     "check_files": ("Check against the recipe's text", "对照配方的文本检查"),
+    "bring_in": ("Bring in the recipe's questions", "取入配方的问题"),
+    "asks_none": ("{recipe} asks no questions of yours.", "{recipe} 不含你自己的问题。"),
     "checked": (
         "Something was found about {count} questions in the text of {recipe}.",
         "对照 {recipe} 的文本，有 {count} 个问题需要留意。",
