@@ -12,11 +12,11 @@ from typer.main import get_command
 
 from luosi import Workspace
 from luosi.api import STAGES
-from luosi.cli.main import app
+from luosi.cli.main import program
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.zh-CN.md")
-COMMANDS = dict(get_command(app).commands)  # type: ignore[attr-defined]
+COMMANDS = dict(get_command(program()).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", READMES)

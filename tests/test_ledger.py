@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from luosi.cost import Cost, Estimate, Interval, Machine, Money, Price, Rates
 from luosi.errors import UsageError
-from luosi.ledger.attempts import read_attempts
+from luosi.ledger.attempts import Try, read_attempts
+from luosi.ledger.learning import Learned, learned
 from luosi.ledger.meter import LedgerMeter, Usage
 from luosi.ledger.report import bill
 from luosi.pipeline.runner import Planned
@@ -96,6 +97,24 @@ def test_the_bill_adds_up(tmp_path: Path) -> None:
     assert result.total.attempts == 3 and result.steps[0].error is not None and result.steps[1].error is None
     planned = result.steps[2].planned
     assert planned is not None and planned.seconds.p50 == 9.0
+
+
+def test_what_the_plans_learned_is_counted_by_runs_before_and_undisturbed(tmp_path: Path) -> None:
+    attempt(tmp_path)
+    (one,) = read_attempts(tmp_path / "k1-a.jsonl")  # planned: 1 s
+
+    def built(key: str, wall_s: float, *, stage: str = "slow", machine: str = "here", foreign: float = 0.0) -> Try:
+        update = {"key": key, "stage": stage, "machine": machine, "foreign_cores": foreign}
+        return one.model_copy(update={**update, "cost": one.cost.model_copy(update={"wall_s": wall_s})})
+
+    tries = [
+        built("a", 2.0), built("b", 4.0, stage="other"), built("c", 1.5), built("d", 9.0, foreign=1.0), built("e", 9.0, machine="there"),
+        built("f", 0.5), built("g", 1.1),
+    ]  # fmt: skip
+    found = learned(tries, "here", 2)
+    assert [(row.runs, row.builds) for row in found] == [(0, 2), (1, 1), (2, 1)]
+    assert [row.error for row in found] == pytest.approx([2.0, 0.5, 0.1])
+    assert learned([], "here", 2) == () and isinstance(found[0], Learned)
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**15), st.floats(0, 1e6)), min_size=1, max_size=5))

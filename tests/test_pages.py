@@ -172,6 +172,7 @@ def test_the_reports(page: Page, site: Running, shots: Path, language: str, word
     visit(page, site, f"/{language}/bill")
     expect(page.locator(".tile", has_text=words[2])).to_contain_text("5 min")
     expect(page.locator("tbody tr").first).to_be_visible()
+    expect(page.locator(".hint", has_text="12%")).to_contain_text("41%")
     shoot(page, shots, f"bill-{language}")
 
 

@@ -121,6 +121,7 @@ def test_commands_on_it(raced: tuple[Workspace, Recipe]) -> None:
 def test_models_are_served_with_the_files_of_their_recipe(raced: tuple[Workspace, Recipe]) -> None:
     workspace, _ = raced
     served = {one.name: one for one in workspace.served(["raced/base_q8", "raced/adapt_q8"])}
+    assert {one.passages for one in served.values()} == {2}
     assert set(served) == {"base_q8", "adapt_q8"}
     for one in served.values():
         assert isinstance(one.index, Index) and Searcher(one.index.path).search("centrality", 1)

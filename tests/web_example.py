@@ -239,7 +239,8 @@ class Example:
         total = bill_line("total", "", "")
         total |= {"planned": planned(452.0), "attempts": 13, "killed": 1, "error": 0.13}
         total["spent"] = {"seconds": 301.4, "cpu_seconds": 570.0, **quantities(301.4)}
-        return renamed({"recipe": ref, "steps": lines, "total": total}, ref)
+        taught = [{"runs": 0, "builds": 9, "error": 0.41}, {"runs": 1, "builds": 6, "error": 0.12}]
+        return renamed({"recipe": ref, "steps": lines, "total": total, "learned": taught}, ref)
 
     @cached_property
     def _feedback(self) -> Feedback:

@@ -20,6 +20,9 @@ LuosiError                 a message for the user, an optional hint, an exit cod
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class LuosiError(Exception):
     """A message for the user.
@@ -104,3 +107,10 @@ class EngineError(StageError):
 
 class Interrupted(StageError):
     """A signal asked the step to stop; it goes on from its checkpoint next time."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known name, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"

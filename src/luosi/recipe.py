@@ -16,8 +16,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from luosi.errors import RecipeError
-from luosi.pipeline.graph import Graph, Step, build_graph, nearest
+from luosi.errors import RecipeError, nearest
+from luosi.pipeline.graph import Graph, Step, build_graph
 from luosi.pipeline.stage import Stage
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")

@@ -23,16 +23,18 @@ from luosi.api.stages import STAGES
 from luosi.api.verdicts import Verdicts, published
 from luosi.artifacts import Artifact, Bundle, Corpus, Index, Manifest
 from luosi.cost import Machine, Rates
-from luosi.errors import DamagedArtifact, RecipeError, UnknownReference, UsageError
+from luosi.errors import DamagedArtifact, RecipeError, UnknownReference, UsageError, nearest
 from luosi.ledger.attempts import Try, all_attempts, builds, read_attempts
+from luosi.ledger.learning import disturbed, learned
 from luosi.ledger.meter import LedgerMeter
-from luosi.ledger.report import LOADED_SHARE, Bill, bill
-from luosi.pipeline.graph import Graph, nearest
+from luosi.ledger.report import Bill, bill
+from luosi.pipeline.graph import Graph
 from luosi.pipeline.lineage import Node, lineage
 from luosi.pipeline.runner import Observer, Runner, Silence
 from luosi.pipeline.stage import Stage
 from luosi.pipeline.store import Store
 from luosi.plan.budget import parse_budget
+from luosi.plan.chain import PASSAGES
 from luosi.plan.design import design
 from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
 from luosi.plan.prices import PriceTable, load_prices, rates
@@ -93,6 +95,8 @@ class Served:
     name: str
     bundle: Bundle
     index: Index | None
+    passages: int
+    """Shown with each question: as many as when the recipe's own questions were asked."""
 
 
 class Workspace:
@@ -131,7 +135,7 @@ class Workspace:
                 stage=build[0].stage,
                 estimated_s=build[0].uncalibrated_s,
                 measured_s=sum(one.cost.wall_s for one in build),
-                loaded=any(one.foreign_cores > LOADED_SHARE * machine.cores for one in build),
+                loaded=disturbed(build, machine.cores),
             )
             for build in builds(self._tries())
             if build[0].machine == machine.name
@@ -292,9 +296,11 @@ class Workspace:
         plan = self.plan(ref)
         steps = [(step.name, step.stage.name, graph.keys[step.name]) for step in graph.steps]
         published = [line.key for line in plan.steps if line.state == "hit"]
-        tries = [one for one in self._tries() if one.recipe == graph.recipe]
+        every = self._tries()
+        tries = [one for one in every if one.recipe == graph.recipe]
         estimates = {line.key: line.whole for line in plan.steps}
-        return bill(graph.recipe, steps, published, tries, estimates, self.rates(), machine.cores)
+        taught = learned(every, machine.name, machine.cores)
+        return bill(graph.recipe, steps, published, tries, estimates, self.rates(), machine.cores, taught)
 
     def verdict(self, ref: RecipeRef) -> VerdictReport:
         """The routes side by side, their quality from the recipe's verdict step, their money from the ledger and today's prices.
@@ -428,19 +434,19 @@ class Workspace:
                 )
             short = ref.split("/")[-1]
             name = ref if short in found else short
-            found[name] = Served(name, artifact, self._index_beside(manifest.key))
+            beside = self._beside(manifest.key)
+            index = self.store.open(beside["Index"]) if "Index" in beside else None
+            assert index is None or isinstance(index, Index)
+            asked = beside["Answers"].config if "Answers" in beside else {}
+            found[name] = Served(name, artifact, index, int(str(asked.get("passages", PASSAGES))))
         return list(found.values())
 
-    def _index_beside(self, key: str) -> Index | None:
-        """The passages of the files that the recipe of a model was made for."""
-        refs = self.store.refs()
-        recipes = {recipe for (recipe, _), other in refs.items() if other == key}
-        for (recipe, _), other in sorted(refs.items()):
-            if recipe in recipes and other != key:
-                artifact = self.store.open(self.store.find(other))
-                if isinstance(artifact, Index):
-                    return artifact
-        return None
+    def _beside(self, key: str) -> dict[str, Manifest]:
+        """What else was made in the recipes of an artifact, by its kind."""
+        refs = sorted(self.store.refs().items())
+        recipes = {recipe for (recipe, _), other in refs if other == key}
+        made = [self.store.find(other) for (recipe, _), other in refs if recipe in recipes and other != key]
+        return {manifest.kind: manifest for manifest in reversed(made)}
 
     def lineage(self, ref: str) -> Node:
         """The tree of artifacts that `ref` was made from."""

@@ -18,7 +18,11 @@ from luosi.cli.common import (
     say,
     seconds,
 )
+from luosi.ledger.learning import Learned
 from luosi.ledger.report import Bill, BillLine
+
+MOST_RUNS = 6
+"""Of the stages' runs before; what more of them teach is little."""
 
 
 def bill(
@@ -57,6 +61,18 @@ def print_bill(result: Bill) -> None:
         say("energy is modelled from CPU seconds: this machine has no counter that can be read")
     if result.total.loaded:
         say("other programs were busy during some attempts: their times are longer for it and teach the plan nothing")
+    if result.learned:
+        told = [f"{one.error:.0%} {_taught(one)}" for one in result.learned[:MOST_RUNS]]
+        say(f"the plans' median error on this machine, all recipes: {', '.join(told)}")
+
+
+def _taught(one: Learned) -> str:
+    steps = f"{one.builds} step{'s' if one.builds != 1 else ''}"
+    return (
+        f"after {one.runs} run{'s' if one.runs != 1 else ''} of the stage ({steps})"
+        if one.runs
+        else f"before any run ({steps})"
+    )
 
 
 def _row(line: BillLine) -> list[str]:

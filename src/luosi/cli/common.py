@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
 
-from luosi.api import Workspace
-from luosi.cost import Interval, Money
 from luosi.errors import UsageError
+
+if TYPE_CHECKING:
+    from luosi.api import Workspace
+    from luosi.cost import Interval, Money
 
 WorkspaceOption = Annotated[
     str,

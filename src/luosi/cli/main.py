@@ -2,43 +2,60 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 
 import typer
 
-from luosi.cli import bill, demo, doctor, exam, new, plan, report, run, search, serve, show, tidy, verdict
 from luosi.errors import LuosiError
 
-app = typer.Typer(
-    name="luosi",
-    help="Your text, your questions and a budget in; the cheapest route to a model that answers them out, served, proved and billed.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-app.command("demo")(demo.demo)
-app.command("new")(new.new)
-app.command("plan")(plan.plan)
-app.command("run")(run.run)
-app.command("verdict")(verdict.verdict)
-app.command("report")(report.report)
-app.add_typer(exam.app, name="exam")
-app.command("bill")(bill.bill)
-app.command("serve")(serve.serve)
-app.command("search")(search.search)
-app.command("show")(show.show)
-app.command("lineage")(show.lineage)
-app.command("verify")(tidy.verify)
-app.command("gc")(tidy.gc)
-app.command("doctor")(doctor.doctor)
+COMMANDS = {
+    "demo": "demo.demo",
+    "new": "new.new",
+    "plan": "plan.plan",
+    "run": "run.run",
+    "verdict": "verdict.verdict",
+    "report": "report.report",
+    "exam": "exam.app",
+    "bill": "bill.bill",
+    "estimate": "estimate.app",
+    "serve": "serve.serve",
+    "search": "search.search",
+    "show": "show.show",
+    "lineage": "show.lineage",
+    "verify": "tidy.verify",
+    "gc": "tidy.gc",
+    "doctor": "doctor.doctor",
+}
+"""By name, in the order of the help: the file in this folder and what of it."""
+
+
+def program(asked: str = "") -> typer.Typer:
+    """The program with all its commands, or with the one that is `asked` for alone: to import the others takes longer than to estimate."""
+    app = typer.Typer(
+        name="luosi",
+        help="Your text, your questions and a budget in; the cheapest route to a model that answers them out, served, proved and billed.",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)  # a program of one command would take the command's name for an argument
+    for name in [asked] if asked in COMMANDS else COMMANDS:
+        module, _, attribute = COMMANDS[name].partition(".")
+        command = getattr(importlib.import_module(f"luosi.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main() -> None:
     """Run a command; a LuosiError becomes `error:` and `hint:` lines and its exit code, never a traceback."""
     try:
-        app()
+        program(sys.argv[1] if len(sys.argv) > 1 else "")()
     except LuosiError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:

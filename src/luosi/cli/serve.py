@@ -51,7 +51,9 @@ def serve(
     models = []
     for one in place.served(refs):
         model = ServedModel(one.name, LocalEngine(one.bundle.gguf, threads=cores, context=context))
-        models += [model, with_files(model, Files(Searcher(one.index.path)))] if one.index else [model]
+        models.append(model)
+        if one.index:
+            models.append(with_files(model, Files(Searcher(one.index.path), passages=one.passages)))
     listed = place.prices().models
     for text in upstream:
         name, url, variable = split_address(text)

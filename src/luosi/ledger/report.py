@@ -12,9 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from luosi.cost import Cost, Estimate, Interval, Money, Rates
 from luosi.ledger.attempts import Try, builds
-
-LOADED_SHARE = 0.1
-"""A try was disturbed if other programs kept more than this share of the machine busy meanwhile."""
+from luosi.ledger.learning import Learned, disturbed
 
 
 class Planned(BaseModel):
@@ -60,7 +58,7 @@ class BillLine(BaseModel):
     attempts: int
     killed: int
     loaded: bool
-    """Disturbed by other programs; see `LOADED_SHARE`."""
+    """Disturbed by other programs."""
 
 
 class Bill(BaseModel):
@@ -71,6 +69,8 @@ class Bill(BaseModel):
     recipe: str
     steps: tuple[BillLine, ...]
     total: BillLine
+    learned: tuple[Learned, ...] = ()
+    """How far off the plans for this machine were, all recipes together, by what they had learned from."""
 
 
 def planned(estimate: Estimate, rates: Rates) -> Planned:
@@ -100,6 +100,7 @@ def bill(
     estimates: Mapping[str, Estimate],
     rates: Rates,
     cores: int,
+    learned: tuple[Learned, ...] = (),
 ) -> Bill:
     """The bill of one recipe.
 
@@ -111,6 +112,7 @@ def bill(
         estimates: key -> what the plan says today, for steps that were never tried.
         rates: Today's prices.
         cores: Of the machine, to tell whether a try was disturbed.
+        learned: See Bill.
     """
     there = set(published)
     by_key: dict[str, list[Try]] = {}
@@ -123,7 +125,7 @@ def bill(
     lines = [
         _line(row, by_key.get(row[2], []), estimates.get(row[2]), rates, cores) for row in [*current, *old.values()]
     ]
-    return Bill(recipe=recipe, steps=tuple(lines), total=_total(lines, rates))
+    return Bill(recipe=recipe, steps=tuple(lines), total=_total(lines, rates), learned=learned)
 
 
 def _state(key: str, tries: Sequence[Try], there: set[str]) -> str:
@@ -150,7 +152,7 @@ def _line(
         error=error,
         attempts=len(tries),
         killed=sum(one.reason == "killed" for one in tries),
-        loaded=any(one.foreign_cores > LOADED_SHARE * cores for one in tries),
+        loaded=disturbed(tries, cores),
     )
 
 

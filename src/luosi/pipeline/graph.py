@@ -6,13 +6,12 @@ Knows no files.
 
 from __future__ import annotations
 
-import difflib
 import graphlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from luosi.errors import RecipeError
+from luosi.errors import RecipeError, nearest
 from luosi.pipeline.key import artifact_key
 from luosi.pipeline.stage import Stage, StageConfig, StageRuntime
 
@@ -110,10 +109,3 @@ def _check_fits(field: str, name: str, kinds: tuple[type, ...], by_name: Mapping
     if not issubclass(source.stage.output, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise RecipeError(f"step {name!r} makes a {source.stage.output.__name__}, expected a {wanted}", field=field)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint with the nearest known name, or all of them."""
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names) or 'none'}"

@@ -151,7 +151,8 @@ class Job:
     def document_chars(self, evidence: Evidence) -> int:
         """Longest document: short enough that several make up what is held out, which has to come in whole documents."""
         heldout = min(evidence.heldout_bytes, self.heldout_fraction(evidence) * self.texts[0].text_bytes)
-        return int(min(20_000, max(1_000, heldout / HELDOUT_DOCUMENTS)))
+        character = 3 if self.chinese else 1  # bytes
+        return int(min(20_000, max(1_000, heldout / HELDOUT_DOCUMENTS / character)))
 
     def heldout_fraction(self, evidence: Evidence) -> float:
         """Share of the first text that reaches the bytes held out, from 2 to 20 %."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from luosi.retrieval.search import Searcher
 
 SUFFIX = "+files"
-PASSAGES = 5
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Files:
         passages: Shown with each question.
     """
 
-    def __init__(self, searcher: Searcher, *, passages: int = PASSAGES) -> None:
+    def __init__(self, searcher: Searcher, *, passages: int) -> None:
         self._searcher, self._passages = searcher, passages
 
     async def ground(self, body: dict[str, Any]) -> Grounding:

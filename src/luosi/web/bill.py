@@ -16,6 +16,10 @@ from luosi.web.tables import badge, table, two_lines
 from luosi.web.words import Words
 
 
+MOST_RUNS = 6
+"""Of the earlier runs; what more of them teach is little."""
+
+
 async def show(view: View) -> None:
     """Fill the page."""
     recipe = await choose_recipe(view)
@@ -26,6 +30,8 @@ async def show(view: View) -> None:
             with ui.element("section").classes("card"):
                 ui.html(steps_table(bill, view.words)).classes("scroll")
                 ui.label(view.words("bill_hint")).classes("hint")
+                if bill.get("learned"):
+                    ui.label(_learned(bill["learned"], view.words)).classes("hint")
         except Unreadable as error:
             trouble(view, error)
     accounts = view.site.gateway.accounts
@@ -34,6 +40,15 @@ async def show(view: View) -> None:
         with ui.element("section").classes("card"):
             say("h2", view.words("served"))
             ui.html(served_table(totals, view.words)).classes("scroll")
+
+
+def _learned(rows: Sequence[Mapping[str, Any]], words: Words) -> str:
+    """How far off the plans were, by what they had learned from."""
+    told = [
+        words("learned_after", error=f"{row['error']:.0%}", runs=row["runs"], steps=row["builds"])
+        for row in rows[:MOST_RUNS]
+    ]
+    return words("learned", told=", ".join(told))
 
 
 def _tiles(total: Mapping[str, Any], words: Words) -> None:

@@ -269,6 +269,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "total": ("Total", "合计"),
     "killed_attempts": ("{count}, {killed} killed", "{count} 次，其中 {killed} 次被中断"),
     "disturbed": ("host was busy", "期间主机繁忙"),
+    "learned": (
+        "The plans' median error on this machine, all recipes, by earlier runs of the same stage: {told}.",
+        "本机所有配方的计划误差中位数，按同类步骤此前的运行次数：{told}。",
+    ),
+    "learned_after": ("{runs} runs: {error} ({steps} steps)", "{runs} 次：{error}（{steps} 步）"),
     "bill_hint": (
         "Killed and failed attempts cost too and are counted. Planned is the median with its 80 % interval.",
         "被中断和失败的尝试也花了钱，一并计入。计划为中位数与 80% 区间。",

@@ -17,9 +17,9 @@ class Config(StageConfig):
     sources: tuple[str, ...] = ()
     """Sources of the corpus to make them from; () for all."""
     prompt_chars: int = Field(default=600, ge=100)
-    """Length of the passage that is to be gone on from."""
+    """Length of the passage that is to be gone on from; a third of it in scripts without spaces."""
     choice_chars: int = Field(default=300, ge=40)
-    """Length of each of the four passages to choose from."""
+    """Length of each of the four passages to choose from; the same."""
     own: str = Field(default="", json_schema_extra=LOCATION)
     """The user's questions: a JSONL, CSV or XLSX file with question and answer, choices, or a passage; see luosi.grading.rows."""
     own_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")

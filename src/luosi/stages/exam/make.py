@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 from luosi.artifacts import Document, Question
+from luosi.retrieval.chunks import WIDE, size_of
 from luosi.stages.exam.config import Config
 from luosi.stages.exam.passages import Text
 from luosi.text.hashing import generator
@@ -32,8 +33,10 @@ def next_passage_questions(
 ) -> tuple[list[Question], Counter[str]]:
     """At most `config.questions` questions from one source's held-out documents, and why places gave none.
 
-    Right answers never overlap each other. Documents take turns, so that each gives about as many as the others.
+    Right answers never overlap each other. Documents take turns, so that each gives about as many as the others. Where most
+    characters are of scripts without spaces, lengths are a third: such a character says, and costs, as much as three.
     """
+    config = _for_script(config, documents)
     texts = [Text(document.id, document.text) for document in documents]
     places = [_places(text, config, config.prompt_chars // 2) for text in texts]
     for text, own in zip(texts, places, strict=True):
@@ -54,6 +57,13 @@ def next_passage_questions(
             questions.append(question)
             progress(len(questions))
     return questions, failures
+
+
+def _for_script(config: Config, documents: Sequence[Document]) -> Config:
+    characters = sum(len(document.text) for document in documents)
+    wide = sum(size_of(document.text) for document in documents) > (1 + WIDE) / 2 * characters
+    lengths = {"prompt_chars": config.prompt_chars // WIDE, "choice_chars": config.choice_chars // WIDE}
+    return config.model_copy(update=lengths) if wide else config
 
 
 def _places(text: Text, config: Config, free: int) -> list[Span]:
