@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -25,9 +27,17 @@ def test_every_command_is_described_and_every_described_one_exists(name: str) ->
     assert set(re.findall(r"`luosi ([a-z]+)", text)) == set(COMMANDS)
 
 
+def _options(command: Any) -> Iterator[str]:
+    """Of a command, and of those in it."""
+    for parameter in command.params:
+        yield from parameter.opts
+    for part in getattr(command, "commands", {}).values():
+        yield from _options(part)
+
+
 @pytest.mark.parametrize("name", [*READMES, "docs/all-of-luosi.md"])
 def test_every_option_named_exists(name: str) -> None:
-    known = {option for command in COMMANDS.values() for parameter in command.params for option in parameter.opts}
+    known = {option for command in COMMANDS.values() for option in _options(command)}
     text = (ROOT / name).read_text(encoding="utf-8")
     assert set(re.findall(r"(?<=[\s`])--[a-z][a-z-]+", text)) <= known
 

@@ -218,6 +218,28 @@ def test_chat_streams_and_tells_speed_and_cost(page: Page, site: Running, langua
 
 
 @BOTH
+def test_a_training_run_is_planned_with_sliders(page: Page, site: Running, shots: Path, language: str) -> None:
+    time, devices, model, sources = {
+        "en": ("Time", "Devices", "Model, or a size such as 70B", "What the figures are made of"),
+        "zh": ("时间", "设备数", "模型，或参数量如 70B", "数字的来源"),
+    }[language]
+    visit(page, site, f"/{language}/plan")
+    tile = page.locator(".tile").filter(has=page.get_by_text(time, exact=True)).locator("strong")
+    before = tile.inner_text()
+    slider = page.get_by_role("slider", name=devices)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(tile).not_to_have_text(before)
+    page.get_by_text(sources, exact=True).click()
+    expect(page.locator("details")).to_contain_text("training_runs.csv")
+    shoot(page, shots, f"plan-{language}")
+    field = page.get_by_role("combobox", name=model)
+    field.fill("no such model")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("no such model")
+
+
+@BOTH
 def test_a_recipes_questions_are_brought_in(page: Page, site: Running, language: str) -> None:
     bring, recipe, none = {
         "en": ("Bring in the recipe's questions", "Recipe", "demo asks no questions of yours."),

@@ -35,7 +35,9 @@ from luosi.pipeline.stage import Stage
 from luosi.pipeline.store import Store
 from luosi.plan.budget import parse_budget
 from luosi.plan.chain import PASSAGES
+from luosi.plan.demand import parse_demand
 from luosi.plan.design import design
+from luosi.plan.finished import read_history
 from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
 from luosi.plan.prices import PriceTable, load_prices, rates
 from luosi.plan.pricing import completer, pricer
@@ -182,6 +184,7 @@ class Workspace:
         asked: Asked | None = None,
         model: str | Path = "",
         name: str = "my",
+        serve: str = "",
         say: Callable[[str], None] = lambda _: None,
     ) -> str:
         """A complete recipe, as TOML, for this text, this machine (measured now if it never was) and this budget.
@@ -192,17 +195,19 @@ class Workspace:
             asked: The user's own questions, and which rented models are asked them too; None for no questions.
             model: Open model, a Hugging Face folder or a GGUF; "" for the one that comes as a package.
             name: Of the recipe.
+            serve: How many answers the model is made for: "1000 a day for 1 year"; "" where nobody knows.
             say: Told what is being done.
 
         Raises:
             UsageError: Files, budget or model cannot be used; the hint names the smallest budget that would do.
         """
-        limit = parse_budget(budget)
+        limit, answers = parse_budget(budget), parse_demand(serve)
         say("reading the files' digests and sizes")
         for what, count in left_out(files).items():
             say(f"{count:,} not read: {what}")
         complete = completer(self.stages)
         job = make_job(name, files, model, asked or Asked(), self.machine(), self.prices(), complete)
+        job = replace(job, history=read_history(self.store.manifests()), answers=answers)
         if job.machine.source != "measured":
             say("measuring this machine, a few seconds")
             job = replace(job, machine=self.measure())

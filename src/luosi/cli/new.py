@@ -43,6 +43,13 @@ def new(
     model: Annotated[
         str, typer.Option(help="An open model: Hugging Face folder or GGUF. SmolLM2-135M if left out.", metavar="PATH")
     ] = "",
+    serve: Annotated[
+        str,
+        typer.Option(
+            help="How many answers the model is made for, '1000 a day for 1 year': a model from scratch is then chosen by what it costs to train and to answer with.",
+            metavar="TEXT",
+        ),
+    ] = "",
     output: Annotated[str, typer.Option("--output", "-o", help="Where the recipe goes.", metavar="FILE")] = "my.toml",
     force: Annotated[bool, typer.Option(help="Overwrite an existing recipe.")] = False,
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -56,7 +63,7 @@ def new(
     place = Workspace(workspace)
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", path.stem).strip(".-")[:64] or "my"
     asked = Asked(questions=questions, corrections=corrections, rent=rent, cap=cap, system_prompt=system)
-    text = place.new(files, budget, asked=asked, model=model, name=name, say=say)
+    text = place.new(files, budget, asked=asked, model=model, name=name, serve=serve, say=say)
     path.write_bytes(_utf8(text))
     say(f"wrote {output}: read it, then `luosi plan {output}` and `luosi run {output}`")
 

@@ -11,7 +11,8 @@ from typing import Any
 from luosi.artifacts.shape import ModelShape
 from luosi.cost import Machine
 from luosi.plan.budget import Budget
-from luosi.plan.scaling import scratch_tokens
+from luosi.plan.finished import History
+from luosi.plan.scratch import Scratch
 from luosi.retrieval.packages import EncoderName, pin_of
 
 Table = dict[str, Any]
@@ -72,13 +73,8 @@ class Address:
 
     def fields(self) -> Table:
         """Fields of a rented model of the race stage."""
-        return {
-            "model": self.name,
-            "url": self.url,
-            "shape": self.shape,
-            "key_variable": self.key_variable,
-            **self.price,
-        }
+        reached = {"url": self.url, "shape": self.shape, "key_variable": self.key_variable}
+        return {"model": self.name, **reached, **self.price}
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class Choice:
     compile: bool = False
     encoder: EncoderName = "none"
     """What finds passages by their meaning, where the user's own questions are asked."""
-    scratch: ModelShape | None = None
+    scratch: Scratch | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +127,10 @@ class Job:
     """Whether most of the questions are."""
     system_prompt: str = ""
     """Put before every conversation with the models that are made; "" for none."""
+    history: History = field(default_factory=History)
+    """What finished runs measured: the forecasts of bits per byte are corrected by it."""
+    answers: float = 0.0
+    """That the model chosen in the end will be asked for in all; 0 where nobody said."""
 
     @property
     def precision(self) -> str:
@@ -138,10 +138,14 @@ class Job:
         return "bf16" if self.machine.bf16_flops > self.machine.fp32_flops else "fp32"
 
     @property
+    def spelled(self) -> bool:
+        """Whether the model's vocabulary spells the questions' language byte by byte, so that a text has three times the tokens."""
+        return self.chinese and self.model.shape.vocab_size < CHINESE_VOCABULARY
+
+    @property
     def passages(self) -> int:
         """Shown with each question."""
-        spelled = self.chinese and self.model.shape.vocab_size < CHINESE_VOCABULARY
-        return FEWER_PASSAGES if spelled else PASSAGES
+        return FEWER_PASSAGES if self.spelled else PASSAGES
 
     @property
     def replay(self) -> float:
@@ -164,7 +168,7 @@ def recipe(job: Job, choice: Choice, budget: Budget) -> Table:
     """The complete recipe for `choice`."""
     steps = {**_data(job, choice), **_models(job, choice)}
     if choice.scratch is not None:
-        steps |= scratch_steps(job.name, choice.scratch, job.precision, job.complete)
+        steps |= choice.scratch.steps(job.name, job.precision, job.complete)
     steps |= _scores(job, scratch=choice.scratch is not None)
     tables: Table = {}
     for name, (stage, inputs, fields) in steps.items():
@@ -227,7 +231,11 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
     )
     made_from = {"corpus": "curate", "index": "passages", "exam": "exam"}
     return {
-        "pairs": ("pairs", made_from, {"pairs": choice.evidence.pairs, "passages": job.passages, **said}),
+        "pairs": (
+            "pairs",
+            made_from,
+            {"pairs": choice.evidence.pairs // (2 if job.spelled else 1), "passages": job.passages, **said},
+        ),
         "tuned": ("finetune", {"model": "adapt", "pairs": "pairs"}, _sft(job)),
     }
 
@@ -277,25 +285,9 @@ def _race(job: Job, *, scratch: bool) -> Step:
     return ("race", {"bundles": list(models.values()), "exam": "exam", "index": "passages"}, fields)
 
 
-def scratch_steps(name: str, shape: ModelShape, precision: str, complete: Complete) -> dict[str, Step]:
-    """The steps that train a model of `shape` from scratch on the corpus of step "curate", and ship it."""
-    sizes = shape.model_dump(include={"layers", "width", "heads", "kv_heads", "head_dim", "ff", "tied"})
-    sizes["sequence"] = shape.context
-    batch = int(complete("pretrain", {**sizes, "steps": 1000})["batch_tokens"])
-    training = {**sizes, "steps": max(1, round(scratch_tokens(shape) / batch)), "precision": precision}
-    return {
-        "tokenizer": ("train_tokenizer", {"corpus": "curate"}, {"vocab_size": shape.vocab_size}),
-        "tokens": ("tokenize", {"corpus": "curate", "tokenizer": "tokenizer"}, {}),
-        "scratch": ("pretrain", {"tokens": "tokens", "tokenizer": "tokenizer"}, {**training, "compile": True}),
-        "ship_scratch": ("export", {"model": "scratch"}, {"name": f"{name}-scratch"}),
-        "scratch_q8": ("compress", {"bundle": "ship_scratch"}, {"precision": "Q8_0"}),
-    }
-
-
 def _scores(job: Job, *, scratch: bool) -> dict[str, Step]:
-    bundles = {"score_open": "open_q8", "score_adapt": "adapt_q8"} | (
-        {"score_scratch": "scratch_q8"} if scratch else {}
-    )
+    more = {"score_scratch": "scratch_q8"} if scratch else {}
+    bundles = {"score_open": "open_q8", "score_adapt": "adapt_q8", **more}
     corpus = {"corpus": "curate", "exam": "exam"}
     steps: dict[str, Step] = {
         score: ("evaluate", {"bundle": bundle, **corpus}, {"precision": job.precision})

@@ -1,7 +1,8 @@
 """Design: files, an open model and a budget in; a complete recipe out, as TOML text with the reason for every chosen number.
 
 The route is the cheapest promising one: adapt the open model by a LoRA with as many tokens as the budget pays for, and prove
-it against the unmodified model and xz; a model from scratch only out of what is left over. Prices come from whoever calls.
+it against the unmodified model and xz; a model from scratch only out of what is left over, of the size and on as much text as the
+forecast of its bits per byte says. Prices come from whoever calls.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from luosi.cost import NANO, Estimate, Rates
 from luosi.errors import UsageError
 from luosi.plan.budget import Budget, Point, at_least, takes
 from luosi.plan.chain import FULL, LEAN, Choice, Job, Table, recipe
+from luosi.plan.demand import answering
+from luosi.plan.forecast import Forecast
 from luosi.plan.scaling import (
     MAX_EPOCHS,
     SCRATCH_SHAPES,
@@ -22,6 +25,7 @@ from luosi.plan.scaling import (
     scratch_tokens,
     text_tokens,
 )
+from luosi.plan.scratch import ALIKE, Scratch, choose
 from luosi.plan.writer import dump
 from luosi.retrieval.packages import EncoderName
 
@@ -31,6 +35,9 @@ LEAST_BATCHES = 8
 
 ENCODER_SHARE = 0.35
 """Of the budget, that finding passages by their meaning may take; above it words alone must do."""
+
+SCRATCH_SHARE = 0.5
+"""Of the budget, that is kept for a model from scratch where many answers are asked for: then a small model may be worth its making."""
 
 Price = Callable[[Table], Estimate]
 """What a recipe is expected to cost in all."""
@@ -47,7 +54,7 @@ def design(job: Job, budget: Budget, *, rates: Rates, price: Price) -> str:
         job: What is given.
         budget: The limit. It holds with a chance of nine in ten, by the estimates' own intervals.
         rates: What the machine costs, for budgets in money.
-        price: Called with recipes as plain dicts, some twenty times.
+        price: Called with recipes as plain dicts, some twenty times; some eighty where a model from scratch is to be chosen.
 
     Raises:
         UsageError: Nothing fits; the hint names the smallest budget that would do.
@@ -61,9 +68,9 @@ def design(job: Job, budget: Budget, *, rates: Rates, price: Price) -> str:
         )
     search = _Search(job, budget, rates, price)
     choice = search.run()
-    scratch, scratch_note = _scratch(search, choice)
-    choice = replace(choice, scratch=scratch)
-    notes = _notes(search, choice) | {"steps.verdict": scratch_note}
+    forecast = Forecast(job)
+    choice, scratch_notes = _scratch(search, choice, forecast)
+    notes = _notes(search, choice) | {"steps.adapt": forecast.of_adapted(choice.tokens)} | scratch_notes
     head = (
         f"Written by `luosi new` for a budget of {budget} on this machine ({job.machine.name}).\n"
         "Everything is here and nothing is implied: change what you like; `luosi plan` says what that costs."
@@ -97,7 +104,20 @@ class _Search:
 
     def needs(self, choice: Choice) -> float:
         """What is taken of the budget; one chance in ten that it is more."""
-        return takes(self.estimate(choice), self.budget.kind, self.rates)
+        return takes(self.with_answers(choice), self.budget.kind, self.rates)
+
+    def with_answers(self, choice: Choice) -> Estimate:
+        """Of the recipe, and of answering with its model from scratch, if it has one, as often as somebody said."""
+        answers = self.answering(choice.scratch.shape) if choice.scratch else Estimate()
+        return self.estimate(choice) + answers
+
+    def answering(self, shape: ModelShape) -> Estimate:
+        """Of that many answers by a model of `shape`."""
+        return answering(shape, self.job.machine, self.job.answers)
+
+    def cost(self, estimate: Estimate) -> float:
+        """What `estimate` is expected to take of a budget of this kind."""
+        return takes(estimate, self.budget.kind, self.rates, "p50")
 
     def fits(self, choice: Choice) -> bool:
         """Whether that is within the budget."""
@@ -117,10 +137,10 @@ class _Search:
                 hint=f'the smallest that would do: --budget "{at_least(self.needs(lean), self.budget.kind)}"',
             )
         ranks = (*self.job.encoders, "none")
-        choice = self._grow(min(found, key=lambda least: ranks.index(least.encoder)))
+        choice = self.grow(min(found, key=lambda least: ranks.index(least.encoder)))
         compiled = replace(choice, compile=True)
         faster = self.estimate(compiled).seconds.p50 < self.estimate(choice).seconds.p50
-        return self._grow(compiled) if faster and self.fits(compiled) else choice
+        return self.grow(compiled) if faster and self.fits(compiled) else choice
 
     def _encoder(self, choice: Choice) -> EncoderName:
         """The best that the budget pays for without giving up much of its training."""
@@ -131,35 +151,73 @@ class _Search:
                 return encoder
         return "none"
 
-    def _grow(self, choice: Choice) -> Choice:
+    def grow(self, choice: Choice) -> Choice:
+        """`choice` with the most tokens to adapt with that fit."""
         batch = self.batch
         count = largest(lambda n: self.fits(replace(choice, tokens=n * batch)), choice.tokens // batch, self.most)
         return replace(choice, tokens=count * batch)
 
+    def with_room(self, choice: Choice) -> Choice:
+        """`choice` on fewer tokens, which leaves a part of the budget to a model from scratch; as it is where too few would remain."""
+        part = replace(self, budget=self.budget.model_copy(update={"amount": self.budget.amount * (1 - SCRATCH_SHARE)}))
+        least = replace(choice, tokens=min(LEAST_BATCHES * self.batch, choice.tokens))
+        return part.grow(least) if part.fits(least) else choice
 
-def _scratch(search: _Search, choice: Choice) -> tuple[ModelShape | None, str]:
-    """The largest model from scratch that the rest of the budget and the text can feed, or None; and why."""
-    rule = f"{TOKENS_PER_PARAMETER:g} tokens for each parameter, Hoffmann et al. 2022, arXiv 2203.15556"
-    smallest = SCRATCH_SHAPES[0]
-    asks = (
-        f"the smallest, {smallest.parameters / 1e6:.1f} M parameters, asks for {scratch_tokens(smallest):,.0f} tokens"
+
+def _scratch(search: _Search, choice: Choice, forecast: Forecast) -> tuple[Choice, dict[str, str]]:
+    """`choice` with the model from scratch that makes the best of what it may spend, or without one; and the reasons."""
+    job, shape = search.job, SCRATCH_SHAPES[0]
+    most = [Scratch.of_text(one, MAX_EPOCHS * sum(text.text_bytes for text in job.texts)) for one in SCRATCH_SHAPES]
+    smallest = Scratch(shape, min(most[0].tokens, scratch_tokens(shape)))
+    left_out = (
+        f"A model from scratch is left out: the smallest, {shape.parameters / 1e6:.1f} M parameters, asks for "
+        f"{scratch_tokens(shape):,.0f} tokens ({TOKENS_PER_PARAMETER:g} for each parameter, Hoffmann et al. 2022, arXiv 2203.15556)"
     )
-    available = MAX_EPOCHS * text_tokens(sum(text.text_bytes for text in search.job.texts))
-    fed = [shape for shape in SCRATCH_SHAPES if scratch_tokens(shape) <= available]
-    left_out = f"A model from scratch is left out: {asks} ({rule})"
-    if not fed:
-        return None, f"{left_out}; this text seen {MAX_EPOCHS:g} times has about {available:,.0f}."
-    if choice.tokens < search.most * search.batch:
-        return None, f"{left_out}, and adapting the open model can use all of the budget to better effect."
-    paid = [shape for shape in fed if search.fits(replace(choice, scratch=shape))]
-    if not paid:
-        needed = at_least(search.needs(replace(choice, scratch=smallest)), search.budget.kind)
-        return None, f"{left_out}; with it this recipe would need a budget of {needed}."
-    shape = paid[-1]
-    return shape, (
-        f"A model from scratch of {shape.parameters / 1e6:.0f} M parameters on {scratch_tokens(shape):,.0f} tokens ({rule}) "
-        "is the largest that the rest of the budget pays for and this text can feed; it is there to be compared."
+    reaches = f"On {smallest.tokens:,.0f} tokens: {forecast.of_scratch(smallest)}"
+
+    def without(why: str) -> tuple[Choice, dict[str, str]]:
+        return choice, {"steps.verdict": f"{left_out}{why}. {reaches}"}
+
+    if most[0].tokens < scratch_tokens(shape):
+        return without(f"; this text seen {MAX_EPOCHS:g} times has about {most[0].tokens:,.0f}")
+    if choice.tokens < search.most * search.batch and not job.answers:
+        return without(", and adapting the open model can use all of the budget to better effect")
+    roomy = search.with_room(choice) if job.answers else choice
+    if not search.fits(replace(roomy, scratch=smallest)):
+        needed = at_least(search.needs(replace(roomy, scratch=smallest)), search.budget.kind)
+        answers = f" for it and {job.answers:,.0f} answers" if job.answers else ""
+        return without(f"; with it this recipe would need a budget of {needed}{answers}")
+    found = choose(
+        [smallest, *most],
+        forecast=lambda one: forecast.scratch(one).p50,
+        pays=lambda one: search.fits(replace(roomy, scratch=one)),
+        costs=lambda one: search.cost(search.with_answers(replace(roomy, scratch=one))),
     )
+    return search.grow(replace(roomy, scratch=found)), _scratch_notes(search, found, forecast)
+
+
+def _scratch_notes(search: _Search, scratch: Scratch, forecast: Forecast) -> dict[str, str]:
+    """The reasons for its numbers."""
+    answers = f", and for {search.job.answers:,.0f} answers with it" if search.job.answers else ""
+    return {
+        "steps.scratch": f"{forecast.of_scratch(scratch)} {scratch.shape.parameters / 1e6:.0f} M parameters on {scratch.tokens:,.0f} "
+        f"tokens: of the models that the budget pays for{answers}, the cheapest that comes within {ALIKE:.0%} of the best forecast. "
+        "It is there to be compared.",
+        "steps.scratch.batch_tokens": "What Li et al. 2025 (arXiv 2503.04715) find best for so many tokens, where that is more than "
+        "the default.",
+        "steps.scratch.matrix_lr": "The defaults were found on 4 M parameters; for more they fall as in Bi et al. 2024 "
+        "(arXiv 2401.02954).",
+    }
+
+
+def _answers_note(search: _Search) -> str:
+    """What the demand adds to the cost of making, where somebody said what it is."""
+    job = search.job
+    if not job.answers:
+        return ""
+    models = (("the adapted model", job.model.shape), ("the smallest from scratch", SCRATCH_SHAPES[0]))
+    each = (f"{at_least(search.cost(search.answering(shape)), search.budget.kind)} by {name}" for name, shape in models)
+    return f" Answering {job.answers:,.0f} times then takes about {', '.join(each)}."
 
 
 def _notes(search: _Search, choice: Choice) -> dict[str, str]:
@@ -186,7 +244,8 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
     asked = _asked_notes(job, choice) if job.questions else {}
     return {
         **asked,
-        "budget": f"The plan expects about {middle}, and more than {high} with a chance of one in ten.",
+        "budget": f"The plan expects about {middle}, and more than {high} with a chance of one in ten."
+        f"{_answers_note(search)}",
         "steps.curate.heldout_fraction": f"About {held:,.0f} of {size:,} bytes that no model is trained on: what the routes "
         "are measured by costs time, so no more than this, and no more than 20 % of the text.",
         "steps.exam.questions": f"Of each source; the standard error of an accuracy is at most "
@@ -212,6 +271,7 @@ def _asked_notes(job: Job, choice: Choice) -> dict[str, str]:
         if choice.encoder != "none"
         else "by words alone: no encoder that knows the text's language is installed, or the budget does not pay for it"
     )
+    pairs = choice.evidence.pairs // (2 if job.spelled else 1)
     rented = (
         f"Rented models are asked until the cap is reached, {job.cap_nano / NANO:g} {job.rented[0].price['currency']} in all."
         if job.rented
@@ -220,7 +280,7 @@ def _asked_notes(job: Job, choice: Choice) -> dict[str, str]:
     return {
         "steps.passages": "All files, cut into passages that can be found by a question and shown to a model with it; found "
         f"{by}.",
-        "steps.pairs.pairs": f"{choice.evidence.pairs} questions with answers made of the training text, never of what is held out: the adapted "
+        "steps.pairs.pairs": f"{pairs} questions with answers made of the training text, never of what is held out: the adapted "
         "model learns from them how to answer, half of them from passages and half by heart.",
         "steps.race": "Every route is asked the same questions of yours, in rounds; one that can no longer win is asked no more. "
         + rented,

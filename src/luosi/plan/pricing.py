@@ -12,9 +12,10 @@ from typing import Any
 from luosi.artifacts import Facts
 from luosi.cost import Estimate, Machine
 from luosi.pipeline.stage import Stage
-from luosi.plan.chain import Complete, Table, scratch_steps
+from luosi.plan.chain import Complete, Table
 from luosi.plan.design import Price
 from luosi.plan.scaling import MAX_EPOCHS, SCRATCH_SHAPES, scratch_tokens, text_tokens
+from luosi.plan.scratch import Scratch
 from luosi.recipe import Budget, Recipe, recipe_graph
 
 
@@ -49,9 +50,10 @@ def scratch_estimate(text_bytes: int, machine: Machine, stages: Mapping[str, Sta
     """What training from scratch on so much text would cost: the largest of the models that it can feed, else the smallest."""
     available = MAX_EPOCHS * text_tokens(text_bytes)
     shape = [SCRATCH_SHAPES[0], *(one for one in SCRATCH_SHAPES if scratch_tokens(one) <= available)][-1]
+    scratch = Scratch(shape, scratch_tokens(shape))
     precision = "bf16" if machine.bf16_flops > machine.fp32_flops else "fp32"
     facts, total = {"curate": Facts(text_bytes=text_bytes)}, Estimate()
-    for name, (stage, inputs, fields) in scratch_steps("", shape, precision, completer(stages)).items():
+    for name, (stage, inputs, fields) in scratch.steps("", precision, completer(stages)).items():
         known = {role: [facts[step]] for role, step in inputs.items()}
         config = stages[stage].Config.model_validate(fields)
         facts[name] = stages[stage].predict(config, known)

@@ -1,6 +1,6 @@
-"""Scaling: how many tokens a text holds, how often it may be repeated, how large a model from scratch it could feed.
+"""Scaling: how many tokens a text holds, how often it may be repeated, which models from scratch there are and what they ask for.
 
-Rules of thumb with their sources; what they gain in quality is measured by evaluation, not predicted here. Knows no machine.
+Rules of thumb with their sources; what they gain in quality is forecast in laws.py. Knows no machine.
 """
 
 from __future__ import annotations
@@ -52,11 +52,14 @@ def _qwen3(vocab_size: int, layers: int, width: int, heads: int, kv_heads: int, 
 
 SCRATCH_SHAPES = (
     _qwen3(4096, 4, 256, 4, 2, 256),
+    _qwen3(4096, 10, 256, 4, 2, 256),
     _qwen3(8192, 8, 512, 8, 4, 512),
+    _qwen3(8192, 16, 512, 8, 4, 512),
     _qwen3(16384, 12, 768, 12, 4, 1024),
     _qwen3(32768, 16, 1024, 16, 8, 1024),
 )
-"""Models from scratch to choose from, 4 M to 240 M parameters; widths are multiples of 256, which every quantisation takes."""
+"""Models from scratch to choose from, 4 M to 240 M parameters, about twice as large each; widths are multiples of 256, which every
+quantisation takes."""
 
 
 def largest(fits: Callable[[int], bool], low: int, high: int) -> int:

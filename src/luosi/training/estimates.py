@@ -26,11 +26,15 @@ def training_seconds(machine: Machine, flop: float, *, precision: str, efficienc
     return flop / (peak * efficiency) + (COMPILE_S if compiled else 0.0)
 
 
-def training_memory(shape: ModelShape, *, piece_tokens: int, trained: int, frozen_bytes: int) -> int:
+MICRO_TOKENS = 8192
+"""At most so many tokens go through the model at once; a larger batch is summed up from equal pieces."""
+
+
+def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen_bytes: int) -> int:
     """Peak bytes: torch itself, frozen weights, weights + gradients + two momenta of what is trained, activations.
 
     A layer keeps for the backward pass about 14 values per unit of width and 5 per unit of its MLP, at 2 to 4 bytes each.
     """
     frozen = frozen_bytes * shape.parameters
-    activations = 3 * piece_tokens * shape.layers * (14 * shape.width + 5 * shape.ff)
+    activations = 3 * min(batch_tokens, MICRO_TOKENS) * shape.layers * (14 * shape.width + 5 * shape.ff)
     return 400_000_000 + frozen + 16 * trained + activations

@@ -27,12 +27,10 @@ from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints
+from luosi.training.estimates import MICRO_TOKENS
 from luosi.training.loss import cross_entropy_sum
 from luosi.training.optimizers import Optimizers
 from luosi.training.schedules import wsd
-
-MICRO_TOKENS = 8192
-"""At most so many tokens go through the model at once; a larger batch is summed up from equal pieces."""
 
 CLIP_NORM = 1.0
 """Gradients of a larger norm are scaled down to it."""

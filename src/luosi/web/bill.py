@@ -15,7 +15,6 @@ from luosi.web.source import Unreadable, ask, ask_json
 from luosi.web.tables import badge, table, two_lines
 from luosi.web.words import Words
 
-
 MOST_RUNS = 6
 """Of the earlier runs; what more of them teach is little."""
 

@@ -16,7 +16,7 @@ from luosi.serve.gateway import Gateway
 from luosi.web.source import Unreadable, Workspace, ask
 from luosi.web.words import LANGUAGES, Language, Words
 
-PAGES = ("chat", "runs", "verdict", "questions", "bill")
+PAGES = ("chat", "runs", "verdict", "questions", "bill", "plan")
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from luosi.web import bill, chat, questions, runs, verdict
+from luosi.web import bill, chat, plan, questions, runs, verdict
 from luosi.web.frame import Site, View, frame
 from luosi.web.printed import report
 from luosi.web.source import Workspace
@@ -23,6 +23,7 @@ SHOW: dict[str, Callable[[View], Awaitable[None]]] = {
     "verdict": verdict.show,
     "questions": questions.show,
     "bill": bill.show,
+    "plan": plan.show,
 }
 BUILD_S = 60.0
 ICON = (

@@ -63,7 +63,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
             machine, flop, precision=config.precision, efficiency=EFFICIENCY, compiled=config.compile
         )
         frozen = 0 if config.method == "full" else 2 if config.precision == "bf16" else 4
-        memory = training_memory(shape, piece_tokens=config.batch_tokens, trained=trained, frozen_bytes=frozen)
+        memory = training_memory(shape, batch_tokens=config.batch_tokens, trained=trained, frozen_bytes=frozen)
         files = 4 * shape.parameters / WEIGHT_BYTES_PER_S
         return machine.estimate(self.name, seconds=2.0 + files + seconds, flop=flop, memory_bytes=memory)
 

@@ -44,7 +44,7 @@ class PretrainStage(Stage[PretrainConfig, PretrainRuntime]):
             machine, flop, precision=config.precision, efficiency=EFFICIENCY[config.compile], compiled=config.compile
         )
         memory = training_memory(
-            facts.shape, piece_tokens=config.batch_tokens, trained=facts.shape.parameters, frozen_bytes=0
+            facts.shape, batch_tokens=config.batch_tokens, trained=facts.shape.parameters, frozen_bytes=0
         )
         return machine.estimate(self.name, seconds=2.0 + seconds, flop=flop, memory_bytes=memory)
 

@@ -19,8 +19,8 @@ _SEARCH_S = 0.05
 _RENTED_S = 2.0
 _QUESTIONS = 30
 """Where nobody knows how many there are."""
-_UTILISATION = 0.8  # of fp32 FLOP/s: the engine multiplies in 8 bits
-_BYTES_PER_S = 8e9  # of weights read for each token of an answer
+_UTILISATION = 1.6  # of fp32 FLOP/s: the engine multiplies in 8 bits
+_BYTES_PER_S = 1.5e10  # of weights read for each token of an answer
 _MILLION = 1_000_000
 
 

@@ -1,0 +1,1 @@
+"""What training, serving and a model company cost, at any scale: predicted from shapes, chips and counts, offline and with an interval."""

@@ -1,0 +1,1 @@
+"""What serving a model costs: time to the first token, time per token, tokens a second, machines, energy and money."""
