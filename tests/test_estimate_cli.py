@@ -100,11 +100,11 @@ def test_what_is_given_is_kept(estimate: Program) -> None:
 
 
 def test_an_unknown_price_refuses_the_money_and_nothing_else(estimate: Program) -> None:
-    run = ("train", "--model", "8B", "--on", "b300:8", "--batch", "256")
+    run = ("train", "--model", "8B", "--on", "b100:8", "--batch", "256")
     found = estimate.json(*run)
     assert found["run"]["days"]["p50"] > 0
     assert [way["usd"] for way in found["money"]] == [None, None, None]
-    assert "no price of B300-SXM is known" in found["money"][0]["refused"]
+    assert "no price of B100 is known" in found["money"][0]["refused"]
     code, out, _ = estimate(*run)
     assert code == 0 and "unknown" in out
     given = estimate.json(*run, "--price", "6")
@@ -175,11 +175,11 @@ def test_a_service(estimate: Program, tmp_path: Path) -> None:
 
 
 def test_a_service_without_a_price(estimate: Program) -> None:
-    run = ("serve", "--model", "llama-3.1-8b", "--on", "b300", "--users", "100")
+    run = ("serve", "--model", "llama-3.1-8b", "--on", "b100", "--users", "100")
     found = estimate.json(*run)
     assert found["usd_per_million"] is None and found["devices"]["p50"] >= 1
     code, out, _ = estimate(*run)
-    assert code == 0 and "no price of B300-SXM is known" in out
+    assert code == 0 and "no price of B100 is known" in out
     assert estimate.json(*run, "--price", "6")["usd_per_million"]["p50"] > 0
 
 

@@ -62,9 +62,9 @@ def test_what_it_costs_has_a_source_and_an_unknown_price_refuses_the_money_only(
     assert known.dollars_per_million.p50 == pytest.approx(
         known.mean_devices * known.hour.usd / tokens_an_hour * 1e6, rel=1e-6
     )
-    unknown = fleet(LLAMA, chip("b300"), Demand(1000, 300, requests=20))
+    unknown = fleet(LLAMA, chip("b100"), Demand(1000, 300, requests=20))
     assert unknown.dollars_per_million is None and unknown.hour is None and unknown.joules_per_million.p50 > 0
-    given_ = fleet(LLAMA, chip("b300"), Demand(1000, 300, requests=20), usd_hour=4.0)
+    given_ = fleet(LLAMA, chip("b100"), Demand(1000, 300, requests=20), usd_hour=4.0)
     assert given_.dollars_per_million is not None
 
 

@@ -6,6 +6,7 @@ the published formulas (Kaplan et al. 2020; Korthikanti et al. 2022, arXiv 2205.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 from luosi.errors import UsageError
@@ -163,6 +164,10 @@ def of_sizes(
     )
 
 
+LARGE = 2e9
+"""Parameters from which eight groups of queries, a head of its own and a large vocabulary are usual."""
+
+
 def of_parameters(parameters: float, *, active: float = 0.0, name: str = "") -> Architecture:
     """A usual architecture of that many parameters: gated, grouped queries, as deep and wide as Llama's and Qwen's are.
 
@@ -172,27 +177,14 @@ def of_parameters(parameters: float, *, active: float = 0.0, name: str = "") -> 
     if not 1e7 <= parameters <= 1e14:
         raise UsageError(f"a model of {parameters:g} parameters is out of range", hint="between 10M and 100T")
     dense = active or parameters
-    depth = max(4, round(1.3 * (dense / 1e6) ** 0.365))
-    vocab = 128_256 if dense > 2e9 else 49_152
-    tied = dense < 2e9
-    width = 64
-    while True:
-        head_dim = 128 if width >= 1024 else 64
-        heads = max(1, width // head_dim)
-        made = Architecture(
-            name or f"{parameters / 1e9:.3g}B",
-            depth,
-            width,
-            heads,
-            max(1, heads // 4),
-            head_dim,
-            ff=64 * round(width * 3.5 / 64),
-            vocab=vocab,
-            tied=tied,
-        )
-        if made.parameters >= dense or width >= 262_144:
-            break
-        width += 64 if width < 2048 else 256
+    depth = 1.3 * (dense / 1e6) ** 0.365
+    layers = max(4, 4 * round(depth / 4)) if depth < 32 else 8 * round(depth / 8)
+    step = 64 if dense < 5e8 else 256 if dense < LARGE else 1024
+    widths = range(step, 262_144 + step, step)
+    place = bisect_left(widths, dense, key=lambda width: _usual(layers, width, dense, "").parameters)
+    near = widths[max(0, place - 1) : place + 1]
+    width = min(near, key=lambda width: abs(_usual(layers, width, dense, "").parameters / dense - 1))
+    made = _usual(layers, width, dense, name or f"{parameters / 1e9:.3g}B")
     if active:
         return replace(
             made,
@@ -203,3 +195,21 @@ def of_parameters(parameters: float, *, active: float = 0.0, name: str = "") -> 
             known_active=active,
         )
     return replace(made, known_parameters=parameters, known_active=parameters)
+
+
+def _usual(layers: int, width: int, parameters: float, name: str) -> Architecture:
+    head_dim = 128 if width >= 1024 else 64
+    heads = max(1, width // head_dim)
+    large = parameters >= LARGE
+    groups = 8 if large and heads % 8 == 0 else max(n for n in range(1, heads // 3 + 2) if heads % n == 0)
+    return Architecture(
+        name=name,
+        layers=layers,
+        width=width,
+        heads=heads,
+        kv_heads=groups,
+        head_dim=head_dim,
+        ff=256 * max(1, round(width * 3.5 / 256)),
+        vocab=128_256 if large else 49_152,
+        tied=not large,
+    )

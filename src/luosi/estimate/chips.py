@@ -80,12 +80,11 @@ def chip(name: str) -> Chip:
 
 def chip_in(text: str) -> Chip | None:
     """The chip that a table's free text names, such as "Virtualized H200-SXM-141GB": the longest known name in it; None if none is."""
-    plain = _plain(text)
-    names = _by_name()
-    if plain in names:
-        return names[plain]
-    held = [name for name in names if len(name) > 2 and name in plain]
-    return names[max(held, key=len)] if held else None
+    if whole := _by_name().get(_plain(text)):
+        return whole
+    lowered = text.lower()
+    held = [(len(name), one) for name, pattern, one in _patterns() if pattern.search(lowered)]
+    return max(held, key=lambda found: found[0])[1] if held else None
 
 
 @cache
@@ -102,6 +101,19 @@ def _by_name() -> dict[str, Chip]:
         for name in _names(one):
             assert found.setdefault(_plain(name), one) is one, f"{name} names two chips"
     return found
+
+
+@cache
+def _patterns() -> tuple[tuple[str, re.Pattern[str], Chip], ...]:
+    """Plain name, what finds it in a text of small letters (from the beginning of a word, before no further digit), chip."""
+    found = []
+    for one in chips():
+        for name in _names(one):
+            words = re.findall("[a-z0-9]+", name.lower())
+            if len("".join(words)) > 2:
+                pattern = re.compile(rf"(?<![a-z0-9]){'[^a-z0-9]*'.join(words)}(?![0-9])")
+                found.append(("".join(words), pattern, one))
+    return tuple(found)
 
 
 def _names(one: Chip) -> Iterator[str]:

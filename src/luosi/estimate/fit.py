@@ -17,7 +17,7 @@ import numpy as np
 
 from luosi.estimate.tables import Row, inputs, read, shipped
 from luosi.estimate.training.constants import Constants
-from luosi.estimate.training.correction import Correction, Features, Hyper, family_of, joined, kernel
+from luosi.estimate.training.correction import Correction, Features, Hyper, Tail, family_of, joined, kernel
 from luosi.estimate.training.physics import Parts, Runs, parts
 from luosi.estimate.training.predict import FITTED, Fitted, features_of_case, tail_of, to_json
 from luosi.estimate.training.rows import Case, case_of, group_of, observed_seconds
@@ -34,8 +34,10 @@ HUBER = 0.12
 FREEDOM = 3.0
 """Degrees of freedom of the runs' noise (Student's t): small, for some rows are wrong or odd."""
 TAILS = ("dense", "sparse", "guessed")
-EXCUSE = 0.2
-"""Share of the process's own doubt about a run that its disagreement is put down to; the rest is held against the run."""
+OWN = (0.0, 0.02, 0.03, 0.045, 0.07, 0.1, 0.15, 0.2)
+"""Of the logarithm: what `Tail.own` may be."""
+HELD_SETS = 4
+"""Sets of groups that are left out together to see the tails, for new rows lack their neighbours too."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,10 @@ def fit(sample: Sample, hyper: Hyper | None = None) -> Fitted:
     centre = features.numbers.mean(axis=0)
     matrix = kernel(features, features, hyper, centre, spread)
     noise = _noise(matrix, target, sample.groups, hyper)
-    mean, variance = leave_out(matrix, noise, target, sample.groups)
-    tails = _tails((target - mean) / np.sqrt(variance - noise + hyper.noise**2), features, sample.groups)
+    order = {name: place for place, name in enumerate(sorted(set(sample.groups)))}
+    sets = [str(order[name] % HELD_SETS) for name in sample.groups]
+    mean, variance = leave_out(matrix, noise, target, sets)
+    tails = _tails(target - mean, variance - noise + hyper.noise**2, features, sample.groups)
     return Fitted(constants, Correction(hyper, centre, spread, features, target, noise, sample.groups, tails))
 
 
@@ -170,21 +174,28 @@ def _noise(matrix: Floats, target: Floats, groups: Sequence[str], hyper: Hyper, 
     noise = np.full(len(target), least)
     for _ in range(rounds):
         mean, variance = leave_out(matrix, noise, target, groups)
-        expected = least + EXCUSE * np.maximum(variance - least, 0.0)
-        surprise = (target - mean) ** 2 / expected
+        surprise = (target - mean) ** 2 / np.maximum(variance, least)
         noise = least * np.maximum(1.0, (FREEDOM + surprise) / (FREEDOM + 1.0))
     return noise
 
 
-def _tails(scores: Floats, features: Features, groups: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """The tenth and ninetieth percentile of the standard scores, every group counted once, by kind."""
+def _tails(missed: Floats, variance: Floats, features: Features, groups: Sequence[str]) -> dict[str, Tail]:
+    """The tails of each kind of run, every group counted once; `own` is what makes the residuals likeliest (Student's t)."""
     kinds = np.array([tail_of(label) for label in features.labels])
     names = np.array(groups)
     weight = np.array([1.0 / np.sum(names == name) for name in groups])
     found = {}
     for kind in TAILS:
         mine = kinds == kind
-        found[kind] = (_quantile(scores[mine], weight[mine], 0.1), _quantile(scores[mine], weight[mine], 0.9))
+
+        def doubt(own: float, mine: Floats = mine) -> float:
+            wide = np.sqrt(variance[mine] + own**2)
+            surprise = np.log1p((missed[mine] / wide) ** 2 / FREEDOM)
+            return float(np.sum(weight[mine] * (np.log(wide) + (FREEDOM + 1) / 2 * surprise)))
+
+        own = min(OWN, key=doubt)
+        scores = missed[mine] / np.sqrt(variance[mine] + own**2)
+        found[kind] = Tail(own, _quantile(scores, weight[mine], 0.1), _quantile(scores, weight[mine], 0.9))
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 
 from markupsafe import Markup
 from nicegui import ui
@@ -30,6 +31,7 @@ from luosi.web.source import Unreadable, ask
 from luosi.web.tables import table, two_lines
 from luosi.web.words import Words
 
+UNITS = {"ms": "毫秒", "s": "秒", "min": "分钟", "h": "小时", "days": "天", "years": "年"}
 VALUE = "(event) => emit(Number(event.target.value))"
 
 
@@ -61,10 +63,12 @@ class Page:
             self._model.on_value_change(lambda event: self._set(model=str(event.value or "")))
             chip.on_value_change(lambda event: self._set(chip=str(event.value or ""), usd_hour=None))
             precision.on_value_change(lambda event: self._set(precision=str(event.value)))
-            self._slider("plan_size", SIZES, 8e9, count, lambda value: self._size(value))
+            self._slider("plan_size", SIZES, 8e9, count, lambda value: self._size(value), words("plan_by_model"))
             self._slider("plan_tokens", TOKENS, START.tokens, count, lambda value: self._set(tokens=value))
             self._slider("plan_devices", DEVICES, START.devices, count, lambda value: self._set(devices=int(value)))
-            self._slider("plan_price", PRICES, 3.0, dollars, lambda value: self._set(usd_hour=value))
+            self._slider(
+                "plan_price", PRICES, 3.0, dollars, lambda value: self._set(usd_hour=value), words("plan_listed")
+            )
         self._shown = ui.element("div").props("aria-live=polite").classes("planned")
 
     def _slider(
@@ -74,6 +78,7 @@ class Page:
         start: float,
         said: Callable[[float], str],
         moved: Callable[[float], object],
+        untouched: str = "",
     ) -> None:
         with ui.element("label").classes("slider"):
             label = ui.label()
@@ -88,6 +93,8 @@ class Page:
             return value
 
         tell(place)
+        if untouched:
+            label.text = f"{self._words(name)}: {untouched}"
         slider.on("input", lambda event: tell(int(event.args)), js_handler=VALUE, throttle=0.05)
         slider.on("change", lambda event: moved(tell(int(event.args))), js_handler=VALUE)
 
@@ -121,11 +128,11 @@ def draw(planned: Planned, setting: Setting, words: Words) -> None:
     job, outlay = planned.job, planned.outlay
     best = job.best
     with ui.element("section").classes("tiles"):
-        _tile(words("plan_days"), duration(outlay.seconds.p50), between(outlay.seconds, duration))
+        _tile(words("plan_days"), spoken(words, outlay.seconds.p50), between(outlay.seconds, partial(spoken, words)))
         paid = next((way for way in outlay.ways if way.usd), None)
         money = (dollars(paid.usd.p50), between(paid.usd, dollars)) if paid and paid.usd else (words("unknown"), "")
         _tile(words("plan_money"), *money)
-        _tile(words("plan_mfu"), f"{best.mfu:.0%}", words("plan_least", time=duration(job.least_seconds)))
+        _tile(words("plan_mfu"), f"{best.mfu:.0%}", words("plan_least", time=spoken(words, job.least_seconds)))
         _tile(words("plan_energy"), energy(outlay.joules.p50), power(outlay.watts))
         memory = sum(best.memory.values())
         _tile(words("plan_memory"), gigabytes(memory), words("plan_of", all=gigabytes(job.usable_bytes)))
@@ -134,7 +141,7 @@ def draw(planned: Planned, setting: Setting, words: Words) -> None:
         )
     with ui.element("section").classes("card"):
         say("h2", words("plan_where"))
-        step = picture.Panel(words("plan_step"), _named(best.parts, words), duration)
+        step = picture.Panel(words("plan_step"), _named(best.parts, words), partial(spoken, words))
         held = picture.Panel(
             words("plan_held"), _named(best.memory, words), gigabytes, job.usable_bytes, words("plan_usable")
         )
@@ -144,11 +151,21 @@ def draw(planned: Planned, setting: Setting, words: Words) -> None:
     with ui.element("section").classes("card"):
         say("h2", words("plan_ways"))
         ui.html(_ways(planned, words)).classes("scroll")
+        for way in outlay.ways:
+            if way.refused or way.note:
+                ui.label(f"{words(f'way_{way.name}')}: {way.refused or way.note}").classes("hint")
         say("h2", words("plan_counts"))
         ui.html(_counts(planned, words)).classes("scroll")
     with ui.element("details").classes("card"):
         say("summary", words("plan_sources"))
         ui.html(_sources(planned, setting, words)).classes("scroll")
+
+
+def spoken(words: Words, seconds: float) -> str:
+    """A time in the page's language."""
+    said = duration(seconds)
+    number, _, unit = said.partition(" ")
+    return f"{number} {UNITS.get(unit, unit)}" if words.language == "zh" else said
 
 
 def between(value: Interval, said: Callable[[float], str]) -> str:
@@ -180,14 +197,13 @@ def _layout(planned: Planned) -> str:
 
 
 def _ways(planned: Planned, words: Words) -> Markup:
-    heads = [words(key) for key in ("plan_way", "plan_money", "plan_hour", "plan_days", "plan_note")]
+    heads = [words(key) for key in ("plan_way", "plan_money", "plan_hour", "plan_days")]
     rows = [
         [
             words(f"way_{way.name}"),
             two_lines(dollars(way.usd.p50), between(way.usd, dollars)) if way.usd else words("unknown"),
             dollars(way.usd_device_hour) if way.usd_device_hour else "–",
-            duration(way.seconds.p50) if way.seconds else "–",
-            way.refused or way.note,
+            spoken(words, way.seconds.p50) if way.seconds else "–",
         ]
         for way in planned.outlay.ways
     ]
@@ -199,7 +215,7 @@ def _counts(planned: Planned, words: Words) -> Markup:
     rows = [
         [
             f"{one.devices:,} {one.chip}",
-            duration(one.days * 86_400),
+            spoken(words, one.days * 86_400),
             count(one.device_hours),
             words("unknown") if one.usd is None else dollars(one.usd),
         ]

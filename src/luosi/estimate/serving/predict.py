@@ -25,6 +25,8 @@ from luosi.estimate.serving.known import FIGURES, Runs, published
 
 _LIKENESS = dict(zip(FIGURES, (TOKEN, FIRST, TUNED), strict=True))
 _BOUNDS = ("token", "first", "rate", "served")
+TINY = 1e-12
+"""Seconds: what a state that cannot be reached is taken for."""
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,8 @@ def computed(t: Table, constants: Constants) -> Floats:
     closed = t.closed > 0
     return np.array(
         [
-            np.where(closed, np.log(state.token), np.log(token)),
-            np.where(closed, np.log(state.first), np.nan),
+            np.where(closed, np.log(np.maximum(state.token, TINY)), np.log(token)),
+            np.where(closed, np.log(np.maximum(state.first, TINY)), np.nan),
             np.where(closed, np.nan, np.log(rate)),
         ]
     )

@@ -146,6 +146,18 @@ class Hyper:
 
 
 @dataclass(frozen=True)
+class Tail:
+    """How far held-out runs of a kind were from what was said of them."""
+
+    own: float
+    """Standard deviation of the logarithm that the process does not know of: what no column says."""
+    low: float
+    """Standard score, with `own` in it, below which a tenth of them were."""
+    high: float
+    """Above which a tenth were."""
+
+
+@dataclass(frozen=True)
 class Correction:
     """The process after the published runs."""
 
@@ -160,8 +172,8 @@ class Correction:
     """(n,) variances: larger where a run disagrees with all like it."""
     groups: tuple[str, ...]
     """Shape and chip of each run."""
-    tails: dict[str, tuple[float, float]]
-    """By kind, the standard scores below and above which a tenth of held-out runs were."""
+    tails: dict[str, Tail]
+    """By kind of run."""
 
     @cached_property
     def _inverse(self) -> Floats:

@@ -19,7 +19,7 @@ from luosi.estimate.architecture import Architecture
 from luosi.estimate.chips import Chip
 from luosi.estimate.tables import shipped
 from luosi.estimate.training.constants import Constants
-from luosi.estimate.training.correction import LABELS, Correction, Features, Hyper, features_of, joined
+from luosi.estimate.training.correction import LABELS, Correction, Features, Hyper, Tail, features_of, joined
 from luosi.estimate.training.memory import MemoryParts, bytes_per_device
 from luosi.estimate.training.physics import Parts, Runs, step_time
 from luosi.estimate.training.rows import Case
@@ -100,8 +100,10 @@ def seconds(
 ) -> tuple[Floats, Floats, Floats]:
     """The lower bound, the middle and the upper bound of computed seconds once corrected, (n,) each."""
     mean, spread = model.correction.of(features, without)
-    tails = np.array([model.correction.tails[tail_of(label)] for label in features.labels])
-    return tuple(computed * np.exp(mean + spread * score) for score in (tails[:, 0], 0.0, tails[:, 1]))  # type: ignore[return-value]
+    tails = [model.correction.tails[tail_of(label)] for label in features.labels]
+    wide = np.sqrt(spread**2 + np.array([one.own for one in tails]) ** 2)
+    low, high = np.array([[one.low, one.high] for one in tails]).T
+    return computed * np.exp(mean + wide * low), computed * np.exp(mean), computed * np.exp(mean + wide * high)
 
 
 def tail_of(labels: tuple[str, ...]) -> str:
@@ -133,7 +135,7 @@ def from_json(data: dict[str, Any]) -> Fitted:
         target=np.array(data["target"]),
         noise=np.array(data["noise"]),
         groups=tuple(data["groups"]),
-        tails={name: (low, high) for name, (low, high) in data["tails"].items()},
+        tails={name: Tail(**tail) for name, tail in data["tails"].items()},
     )
     return Fitted(Constants(**data["constants"]), correction)
 
@@ -144,7 +146,9 @@ def to_json(model: Fitted) -> dict[str, Any]:
     return {
         "constants": {name: float(f"{value:.4g}") for name, value in vars(model.constants).items()},
         "hyper": vars(one.hyper),
-        "tails": {name: [round(low, 4), round(high, 4)] for name, (low, high) in one.tails.items()},
+        "tails": {
+            name: {key: round(value, 4) for key, value in vars(tail).items()} for name, tail in one.tails.items()
+        },
         "centre": np.round(one.centre, 4).tolist(),
         "spread": np.round(one.spread, 4).tolist(),
         "groups": list(one.groups),
