@@ -239,13 +239,23 @@ def main(encoders: list[str], part: str = "report") -> None:
     """Measure and print."""
     torch.set_num_threads(1)
     path = Path(__file__).parent / "results" / "retrieval.json"
-    results: dict[str, object] = {}
+    known = json.loads(path.read_text(encoding="utf-8")) if part == "report" and path.exists() else {}
+    results: dict[str, object] = known.get("results", {})
     for name, domain in {"phenotypes": phenotypes(part), "laws": laws(part)}.items():
         for encoder in encoders:
+            if name == "laws" and encoder in PACKAGES and not PACKAGES[encoder].chinese_weight:
+                continue  # it reads no Chinese
             with tempfile.TemporaryDirectory() as folder:
                 result = measured(domain, encoder, Path(folder))
             print("\n".join(lines(name, encoder, result)), flush=True)
             results[f"{name}, {encoder}"] = result
+            if part == "report":
+                write(path, results)
+
+
+def write(path: Path, results: dict[str, object]) -> None:
+    """Keep what was measured, beside what was before."""
+    encoders = {name.rpartition(" ")[2] for name in results}
     versions = {p.distribution: metadata.version(p.distribution) for n, p in PACKAGES.items() if n in encoders}
     whole = {
         "results": results,
@@ -256,9 +266,8 @@ def main(encoders: list[str], part: str = "report") -> None:
         "python": platform.python_version(),
         "machine": Workspace().machine().name,
     }
-    if part == "report":
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

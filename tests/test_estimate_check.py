@@ -106,10 +106,18 @@ def test_inference_is_known_by_its_header() -> None:
     assert made["tpot"]["median_ape"] < 1
 
 
+@pytest.mark.parametrize("cell", ["1e300", "99999999999999999999", "-1", "nan"])
+def test_a_number_that_cannot_be_is_refused_in_a_table_of_answers_too(tmp_path: Path, cell: str) -> None:
+    rows = [dict(row) for row in read(shipped("inference_runs.csv")).rows if row["tpot_ms"]][:3]
+    rows[0]["concurrency"] = cell
+    made = check.score(written(tmp_path / "some.csv", rows))
+    assert made["rows"] == 3 and made["tpot"]["scored"] == 2 and made["tpot"]["p90_ape"] == 1.0
+
+
 @given(
     st.dictionaries(
         st.sampled_from(TRAINING_INPUTS),
-        st.sampled_from(["", "0", "1", "3", "1e12", "0.001", "nan", "-2", "moe", "full", "7B"]),
+        st.sampled_from(["", "0", "1", "3", "1e12", "0.001", "1e300", "nan", "-2", "moe", "full", "7B"]),
     )
 )
 @settings(max_examples=60, deadline=None)
@@ -119,5 +127,5 @@ def test_any_cell_is_predicted_or_refused(cells: dict[str, str]) -> None:
     assert len(found) + len(refused) + silent == 1
     for one in found:
         assert 0 < one.low < one.middle < one.high < float("inf")
-    if any(cells.get(name) in ("nan", "-2", "moe", "full", "7B") for name in ("seq_len", "count", "hidden")):
+    if any(cells.get(name) in ("1e300", "nan", "-2", "moe", "full", "7B") for name in ("seq_len", "count", "hidden")):
         assert refused

@@ -78,7 +78,11 @@ def architecture_in(text: str) -> Architecture | None:
     """The model that a table's free text names, such as "Qwen/Qwen3-235B-A22B-FP8 (tokendrop)": the longest known name in it; None if none is."""
     plain = re.sub(r"[^a-z0-9.]", "", text.lower())
     names = _by_name()
-    held = [name for name in names if len(name) >= 4 and name in plain and re.search(rf"(?<![0-9.]){re.escape(name)}(?!\.?[0-9])", plain)]
+    held = [
+        name
+        for name in names
+        if len(name) >= 4 and name in plain and re.search(rf"(?<![0-9.]){re.escape(name)}(?!\.?[0-9])", plain)
+    ]
     return names[max(held, key=len)].architecture if held else None
 
 

@@ -99,39 +99,25 @@ def scored_rows(
         model: Another fit than the one that ships.
         hold_out: Whether each row is predicted without the published runs of its own shape and chip.
     """
-    cases: list[tuple[Row, Case]] = []
-    observed: list[float] = []
+    known: list[tuple[Row, Case, float]] = []
     refused: list[str] = []
-    silent = 0
     for row in rows:
         try:
             case = case_of(inputs(row))
-            seen = observed_seconds(row, case)
+            known.append((row, case, observed_seconds(row, case) or 0.0))
         except InputError as error:
             refused.append(error.message)
-            continue
-        if seen is None:
-            silent += 1
-            continue
-        cases.append((row, case))
-        observed.append(seen)
-    if not cases:
-        return [], refused, silent
-    groups = [group_of(inputs(row)) for row, _ in cases]
-    low, middle, high = predict_cases([case for _, case in cases], without=groups if hold_out else (), model=model)
+    spoken = [one for one in known if one[2]]
+    if not spoken:
+        return [], refused, len(known)
+    groups = [group_of(inputs(row)) for row, _, _ in spoken]
+    cases = [case for _, case, _ in spoken]
+    low, middle, high = predict_cases(cases, without=groups if hold_out else (), model=model)
     found = [
-        Scored(
-            row,
-            group,
-            case.stated and case.kind == "dense",
-            float(low[i]),
-            float(middle[i]),
-            float(high[i]),
-            observed[i],
-        )
-        for i, ((row, case), group) in enumerate(zip(cases, groups, strict=True))
+        Scored(row, group, case.stated and case.kind == "dense", float(low[i]), float(middle[i]), float(high[i]), seen)
+        for i, ((row, case, seen), group) in enumerate(zip(spoken, groups, strict=True))
     ]
-    return found, refused, silent
+    return found, refused, len(known) - len(spoken)
 
 
 def stated(found: Sequence[Scored]) -> list[Scored]:

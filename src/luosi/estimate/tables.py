@@ -76,22 +76,27 @@ def inputs(row: Row) -> dict[str, str]:
     return {name: row.get(name, "") or "" for name in TRAINING_INPUTS}
 
 
+MOST = 1e15
+"""Of any cell."""
+
+
 def number(row: Row, column: str) -> float:
     """A cell as a positive number; 0.0 if it is empty or says it is not known.
 
     Raises:
         InputError: It is something else; names the column and the value.
     """
-    text = row.get(column, "") or ""
+    text = (row.get(column) or "").strip()
     if text.lower() in ("", "n/a", "na", "-", "none", "unknown", "unstated"):
         return 0.0
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or value < 0:
+    if not 0 <= value <= MOST:
         raise InputError(
-            f"{row.get('id', 'a row')}: {column} is {text!r}", hint="give a positive number, or leave the cell empty"
+            f"{row.get('id', 'a row')}: {column} is {text!r}",
+            hint=f"give a number from 0 to {MOST:g}, or leave the cell empty",
         )
     return value
 

@@ -16,7 +16,8 @@ from luosi.estimate import scoring
 from luosi.estimate.serving.deployment import Deployment
 from luosi.estimate.serving.known import group_of, seen
 from luosi.estimate.serving.predict import Fitted, Logs, interval, logs_of
-from luosi.estimate.serving.rows import Row, deployment_of, half_of, number
+from luosi.estimate.serving.rows import deployment_of, half_of
+from luosi.estimate.tables import Row, number
 
 FIGURES = {"tpot": "tpot_ms", "ttft": "ttft_ms", "throughput": "tokens_s_total"}
 """Figures and the columns that observe them."""

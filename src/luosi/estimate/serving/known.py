@@ -6,7 +6,7 @@ Made from data/inference_runs.csv, or from any table with those columns.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from luosi.errors import InputError
 from luosi.estimate.serving.correction import Traits, traits
 from luosi.estimate.serving.deployment import Deployment, Floats, Table, table
-from luosi.estimate.serving.rows import deployment_of, number
+from luosi.estimate.serving.rows import deployment_of
+from luosi.estimate.tables import Row, number
 
-Row = Mapping[str, str]
 FIGURES = ("token", "first", "rate")
 """Seconds between tokens; seconds to the first; answers' tokens a second of one device, of a saturated service."""
 

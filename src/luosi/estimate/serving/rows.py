@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from functools import cache
 
 from luosi.errors import InputError
@@ -16,8 +15,7 @@ from luosi.estimate.architecture import Architecture, of_parameters
 from luosi.estimate.catalogue import architecture_in
 from luosi.estimate.chips import Chip, chip, chip_in
 from luosi.estimate.serving.deployment import Deployment, Scenario, is_processor
-
-Row = Mapping[str, str]
+from luosi.estimate.tables import Row, number
 
 INPUTS = (
     "model", "params_total_b", "params_active_b", "precision", "hardware", "count", "engine", "scenario", "concurrency", "isl", "osl",
@@ -84,24 +82,6 @@ def deployment_of(row: Row) -> Deployment:
         beams=beams,
         stated=bool(precision),
     )
-
-
-def number(row: Row, column: str) -> float:
-    """A cell as a number that is not negative; 0.0 if it is empty.
-
-    Raises:
-        InputError: It is something else; names the row, the column and the value.
-    """
-    text = (row.get(column) or "").strip()
-    if text.lower() in ("", "n/a", "na", "-", "none", "unknown", "unstated"):
-        return 0.0
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value) or value < 0:
-        raise InputError(f"{column} is {text!r}", hint="give a number, or leave the cell empty")
-    return value
 
 
 @cache
