@@ -19,7 +19,7 @@ LEARNING_S = 0.13e-3
 VECTORS_BYTES_PER_S = 0.27e6
 """Text parted into words to learn from, and then given vectors, per core and second."""
 BYTES_PER_TOKEN = 4.0
-BUSY = 0.45
+BUSY = 0.3
 """Share of the machine's sustained FLOP/s that short passages reach."""
 FILLED = 0.75
 """Mean size of a passage, as a share of the size aimed at: sections end where they end."""
