@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from luosi.cost import Interval
-from luosi.estimate import check, fit
+from luosi.estimate import check, fit, scoring
 from luosi.estimate.energy import joules, server_watts
 from luosi.estimate.tables import inputs, read, shipped
 from luosi.estimate.training.constants import Constants
@@ -82,7 +82,7 @@ def splits(sample: fit.Sample) -> dict[str, list[float]]:
         model = fit.fit(sample.only([i for i, group in enumerate(sample.groups) if group not in left]))
         scored = check.scored_rows([sample.rows[i] for i in out], model, hold_out=False)[0]
         for name, rows in (("all", scored), ("dense_stated", check.stated(scored))):
-            found[name].append(float(check.figures(rows)["median_ape"] or 0.0))
+            found[name].append(float(scoring.figures(rows)["median_ape"] or 0.0))
     return found
 
 
@@ -113,7 +113,7 @@ def energy() -> list[dict[str, Any]]:
 
 
 def figures(found: Sequence[check.Scored]) -> dict[str, Any]:
-    return {"all": check.figures(found), "dense_stated": check.figures(check.stated(found))}
+    return {"all": scoring.figures(found), "dense_stated": scoring.figures(check.stated(found))}
 
 
 def worst(found: Sequence[check.Scored]) -> list[dict[str, Any]]:

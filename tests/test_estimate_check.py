@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from luosi.errors import InputError
 from luosi.estimate import check
+from luosi.estimate.scoring import figures
 from luosi.estimate.tables import TRAINING_INPUTS, read, shipped
 from luosi.estimate.training.predict import predict_cases
 from luosi.estimate.training.rows import case_of
@@ -54,8 +55,8 @@ def test_every_published_row_is_predicted() -> None:
 
 
 def test_rows_of_its_own_table_are_scored_without_their_group() -> None:
-    held = check.figures(check.scored_rows(ROWS[:60])[0])
-    known = check.figures(check.scored_rows(ROWS[:60], hold_out=False)[0])
+    held = figures(check.scored_rows(ROWS[:60])[0])
+    known = figures(check.scored_rows(ROWS[:60], hold_out=False)[0])
     assert held["median_ape"] > known["median_ape"]  # type: ignore[operator]
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from luosi.estimate import check, fit
+from luosi.estimate import check, fit, scoring
 from luosi.estimate.tables import read, shipped
 from luosi.estimate.training.constants import DEFAULT
 from luosi.estimate.training.correction import Correction, kernel
@@ -76,7 +76,7 @@ def test_rows_that_were_left_out_are_predicted_as_well_as_promised(sample: fit.S
     for places, held in fit.folds(sample, lambda i: sample.groups[i], 4):
         found += check.scored_rows([sample.rows[i] for i in places], held, hold_out=False)[0]
     assert len(found) == len(sample.rows)
-    everything, dense = check.figures(found), check.figures(check.stated(found))
+    everything, dense = scoring.figures(found), scoring.figures(check.stated(found))
     assert everything["median_ape"] <= 0.12 and everything["p90_ape"] <= 0.35  # type: ignore[operator]
     assert dense["median_ape"] <= 0.08 and dense["p90_ape"] <= 0.22  # type: ignore[operator]
     assert 0.7 <= everything["coverage80"] <= 0.9  # type: ignore[operator]
@@ -86,7 +86,7 @@ def test_a_chip_that_was_left_out_is_predicted_as_well_as_promised(sample: fit.S
     found: list[check.Scored] = []
     for places, held in fit.folds(sample, lambda i: sample.cases[i].chip.name, 4):
         found += check.scored_rows([sample.rows[i] for i in places], held, hold_out=False)[0]
-    assert check.figures(found)["median_ape"] <= 0.16  # type: ignore[operator]
+    assert scoring.figures(found)["median_ape"] <= 0.16  # type: ignore[operator]
 
 
 def test_one_wild_row_changes_little(sample: fit.Sample) -> None:

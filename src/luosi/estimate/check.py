@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from luosi.errors import InputError
+from luosi.estimate import scoring
+from luosi.estimate.scoring import figures, split
 from luosi.estimate.tables import Row, inputs, read
 from luosi.estimate.training.predict import Fitted, predict_cases
 from luosi.estimate.training.rows import Case, case_of, group_of, observed_seconds
@@ -23,26 +23,11 @@ REFUSED = "refused: counted as an error of 100 %"
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One row's prediction beside what it observed; seconds of one step."""
+class Scored(scoring.Scored):
+    """In seconds of one step."""
 
-    row: Row
-    group: str
     stated: bool
-    low: float
-    middle: float
-    high: float
-    observed: float
-
-    @property
-    def error(self) -> float:
-        """Signed, relative to the observed."""
-        return self.middle / self.observed - 1.0
-
-    @property
-    def inside(self) -> bool:
-        """Whether the interval holds it."""
-        return self.low <= self.observed <= self.high
+    """Whether it is of a dense model whose parallelism is given."""
 
 
 def score(path: Path) -> dict[str, Any]:
@@ -76,7 +61,7 @@ def score_training(rows: Sequence[Row], model: Fitted | None = None) -> dict[str
         "left_out": left_out,
         **figures(found, len(refused)),
         "dense_stated": {"rows": len(stated(found)), **figures(stated(found))},
-        "by": {name: _split(found, key) for name, key in SPLITS.items()},
+        "by": {name: split(found, key) for name, key in SPLITS.items()},
         "worst": [_shown(one) for one in sorted(found, key=lambda one: -abs(one.error))[:10]],
         "refused": refused[:10],
     }
@@ -114,7 +99,7 @@ def scored_rows(
     cases = [case for _, case, _ in spoken]
     low, middle, high = predict_cases(cases, without=groups if hold_out else (), model=model)
     found = [
-        Scored(row, group, case.stated and case.kind == "dense", float(low[i]), float(middle[i]), float(high[i]), seen)
+        Scored(row, group, float(low[i]), float(middle[i]), float(high[i]), seen, case.stated and case.kind == "dense")
         for i, ((row, case, seen), group) in enumerate(zip(spoken, groups, strict=True))
     ]
     return found, refused, len(known) - len(spoken)
@@ -123,36 +108,6 @@ def scored_rows(
 def stated(found: Sequence[Scored]) -> list[Scored]:
     """Those of dense models whose parallelism is given."""
     return [one for one in found if one.stated]
-
-
-def figures(found: Sequence[Scored], refused: int = 0) -> dict[str, float | None]:
-    """Errors of some rows, fractions; None where there are none."""
-    if not found and not refused:
-        return {"median_ape": None, "p90_ape": None, "bias": None, "coverage80": None}
-    errors = np.array([one.error for one in found] + [-1.0] * refused)
-    return {
-        "median_ape": round(float(np.median(np.abs(errors))), 4),
-        "p90_ape": round(float(np.quantile(np.abs(errors), 0.9)), 4),
-        "bias": round(float(np.median(errors)), 4),
-        "coverage80": round(coverage(found), 4) if found else 0.0,
-    }
-
-
-def coverage(found: Sequence[Scored]) -> float:
-    """The share of rows inside their interval, every shape and chip counted once."""
-    by_group: dict[str, list[bool]] = {}
-    for one in found:
-        by_group.setdefault(one.group, []).append(one.inside)
-    return float(np.mean([np.mean(inside) for inside in by_group.values()]))
-
-
-def _split(found: Sequence[Scored], key: Callable[[Scored], str]) -> dict[str, dict[str, float | None]]:
-    """Figures of the rows of each value, those with most rows first."""
-    parts: dict[str, list[Scored]] = {}
-    for one in found:
-        parts.setdefault(key(one), []).append(one)
-    ordered = sorted(parts.items(), key=lambda item: (-len(item[1]), item[0]))
-    return {name: {"scored": float(len(rows)), **figures(rows)} for name, rows in ordered}
 
 
 def _shown(one: Scored) -> dict[str, Any]:

@@ -40,16 +40,20 @@ class Scored:
 Some = TypeVar("Some", bound=Scored)
 
 
-def figures(found: Sequence[Scored]) -> dict[str, float | None]:
-    """`median_ape`, `p90_ape`, `bias` (median signed error) and `coverage80` of some rows; None where there are none."""
-    if not found:
+def figures(found: Sequence[Scored], refused: int = 0) -> dict[str, float | None]:
+    """`median_ape`, `p90_ape`, `bias` (median signed error) and `coverage80` of some rows; None where there are none.
+
+    Args:
+        refused: Rows beside them that were not predicted; each counts as an error of 100 %.
+    """
+    if not found and not refused:
         return {"median_ape": None, "p90_ape": None, "bias": None, "coverage80": None}
-    errors = np.array([one.error for one in found])
+    errors = np.array([one.error for one in found] + [-1.0] * refused)
     return {
         "median_ape": round(float(np.median(np.abs(errors))), 4),
         "p90_ape": round(float(np.quantile(np.abs(errors), 0.9)), 4),
         "bias": round(float(np.median(errors)), 4),
-        "coverage80": round(coverage(found), 4),
+        "coverage80": round(coverage(found), 4) if found else 0.0,
     }
 
 
