@@ -178,6 +178,11 @@ def test_an_engine_that_dies_is_started_again(home: Running) -> None:
         assert api.chat.completions.create(model="smol", messages=QUESTION, **SHORT).choices
 
 
+def test_a_question_asked_while_the_model_is_loaded_waits_for_it() -> None:
+    with start([{"name": "smol", "gguf": small_model()}]) as running, client(running) as api:
+        assert api.chat.completions.create(model="smol", messages=QUESTION, **SHORT).choices
+
+
 def test_sigterm_ends_server_and_engine_in_order(folder: Path) -> None:
     with start([{"name": "smol", "gguf": small_model()}]) as running:
         until(lambda: status(running) == 200)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,13 +20,22 @@ from luosi.cost import Money
 from luosi.serve.accounts import Accounts, Charge, Status
 from luosi.serve.grounded import Grounding
 from luosi.serve.prices import Usage
-from luosi.serve.upstreams import ServedModel
+from luosi.serve.upstreams import ServedModel, Upstream
 from luosi.serve.wire import ApiError, events, shorten
 
 MAX_ANSWER_BYTES = 64 * 2**20
 CONNECT_S = 10.0
+LOADING_S = 60.0
+"""A request that comes while its model is loaded waits so long for it."""
 SILENCE_S = 1800.0
 """An upstream may think this long between two bytes: a whole answer, not streamed, on a busy CPU."""
+
+
+async def loaded(upstream: Upstream, within_s: float = LOADING_S) -> None:
+    """Wait while a model is being loaded; what it has to say then is said by its `target`."""
+    latest = time.monotonic() + within_s
+    while upstream.state == "starting" and time.monotonic() < latest:
+        await asyncio.sleep(0.1)
 
 
 @dataclass
@@ -127,6 +137,7 @@ class Relay:
     @contextlib.asynccontextmanager
     async def _post(self, receipt: Receipt, route: str, body: dict[str, Any]) -> AsyncIterator[aiohttp.ClientResponse]:
         model = receipt.model
+        await loaded(model.upstream)
         target = model.upstream.target()
         payload = orjson.dumps(body | {"model": model.upstream_name or model.name})
         headers = {"content-type": "application/json", **target.headers}
