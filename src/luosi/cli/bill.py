@@ -18,11 +18,8 @@ from luosi.cli.common import (
     say,
     seconds,
 )
-from luosi.ledger.learning import Learned
+from luosi.ledger.learning import MOST_RUNS, Learned
 from luosi.ledger.report import Bill, BillLine
-
-MOST_RUNS = 6
-"""Of the stages' runs before; what more of them teach is little."""
 
 
 def bill(

@@ -14,6 +14,8 @@ from luosi.ledger.attempts import Try, builds
 
 LEAST_S = 1.0
 """Steps that are over sooner are left out: their times are mostly those of starting and writing."""
+MOST_RUNS = 6
+"""Of earlier runs, that people are shown; what more of them teach is little."""
 LOADED_SHARE = 0.1
 """A try was disturbed if other programs kept more than this share of the machine busy meanwhile."""
 

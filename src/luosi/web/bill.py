@@ -8,15 +8,13 @@ from typing import Any
 from markupsafe import Markup
 from nicegui import ui
 
+from luosi.ledger.learning import MOST_RUNS
 from luosi.serve.accounts import Total
 from luosi.web.figures import NONE, duration, large, money, share
 from luosi.web.frame import View, choose_recipe, say, trouble
 from luosi.web.source import Unreadable, ask, ask_json
 from luosi.web.tables import badge, table, two_lines
 from luosi.web.words import Words
-
-MOST_RUNS = 6
-"""Of the earlier runs; what more of them teach is little."""
 
 
 async def show(view: View) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from luosi.cli.common import say
+from luosi.cost import Interval
 from luosi.errors import UsageError
 from luosi.estimate.picture import EIGHTHS, Panel, svg, text
+
+
+def span(value: Interval | None, words: Callable[[float], str], never: str = "-") -> str:
+    """A median with its interval; `never` where there is none."""
+    return never if value is None else f"{words(value.p50)} ({words(value.p10)} - {words(value.p90)})"
 
 
 def draw(panel: Panel) -> None:

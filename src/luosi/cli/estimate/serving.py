@@ -6,8 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from luosi.cli.common import print_table
-from luosi.cli.estimate.pictures import draw, write
-from luosi.cost import Interval
+from luosi.cli.estimate.pictures import draw, span, write
 from luosi.estimate.picture import Panel
 from luosi.estimate.quantities import count, dollars, duration, energy, gigabytes
 from luosi.estimate.serving.fleet import Demand, Fleet
@@ -35,15 +34,15 @@ def print_fleet(found: Fleet, demand: Demand) -> None:
         draw(panel)
         print()
     rows = [
-        ["first token", _span(copy.first, duration), f"and {duration(found.waiting) if found.waiting >= 0.001 else 'no'} waiting for a place in the busiest hour"],
-        ["between tokens", _span(copy.token, duration), f"{1 / copy.token.p50:.3g} tokens a second for one user"],
-        ["tokens a second", _span(copy.tokens_per_second, count), f"of one copy; {copy.batch:.3g} requests decoded at once"],
+        ["first token", span(copy.first, duration), f"and {duration(found.waiting) if found.waiting >= 0.001 else 'no'} waiting for a place in the busiest hour"],
+        ["between tokens", span(copy.token, duration), f"{1 / copy.token.p50:.3g} tokens a second for one user"],
+        ["tokens a second", span(copy.tokens_per_second, count), f"of one copy; {copy.batch:.3g} requests decoded at once"],
         ["keys and values", f"{copy.cache_gb:.3g} GB", f"of that batch; there are places for {copy.places:,.0f} requests"],
-        ["devices by day", _span(found.devices, lambda value: f"{value:,.0f}"), f"{found.copies:,} copies; {found.copies_by_night:,} by night, "
+        ["devices by day", span(found.devices, lambda value: f"{value:,.0f}"), f"{found.copies:,} copies; {found.copies_by_night:,} by night, "
          f"{found.mean_devices:,.3g} devices on average"],
         ["tokens a day", count(found.tokens_a_day), "of answers"],
-        ["energy", _span(found.joules_per_million, energy), f"a million tokens of answers; {found.joules_per_million.p50 / 1e6:.3g} J a token"],
-        ["money", _span(found.dollars_per_million, dollars, "unknown"), "a million tokens of answers, rented as needed" if found.hour
+        ["energy", span(found.joules_per_million, energy), f"a million tokens of answers; {found.joules_per_million.p50 / 1e6:.3g} J a token"],
+        ["money", span(found.dollars_per_million, dollars, "unknown"), "a million tokens of answers, rented as needed" if found.hour
          else f"no price of {run.chip.name} is known: give --price"],
     ]  # fmt: skip
     print_table("", ["", "", "note"], rows, left=3)
@@ -62,7 +61,7 @@ def panels(found: Fleet) -> list[Panel]:
     memory = (("weights", copy.weights_gb * 1e9), ("keys and values", copy.cache_gb * 1e9))
     limit = run.chip.memory_gb * 1e9 * run.devices
     return [
-        Panel(f"between two tokens: {_span(copy.token, duration)}", parts, duration),
+        Panel(f"between two tokens: {span(copy.token, duration)}", parts, duration),
         Panel("memory of one copy", memory, gigabytes, limit, f"of {run.devices} {run.chip.name}"),
     ]
 
@@ -101,7 +100,3 @@ def as_json(found: Fleet, demand: Demand) -> dict[str, Any]:
         "usd_per_million": found.dollars_per_million,
         "price": asdict(found.hour) if found.hour else None,
     }
-
-
-def _span(value: Interval | None, words: Any, never: str = "-") -> str:
-    return never if value is None else f"{words(value.p50)} ({words(value.p10)} - {words(value.p90)})"

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from luosi.cli.common import print_table
-from luosi.cli.estimate.pictures import draw, write
-from luosi.cost import Interval
+from luosi.cli.estimate.pictures import draw, span, write
 from luosi.estimate.picture import Panel
 from luosi.estimate.quantities import count, dollars, duration, energy, gigabytes, power
 from luosi.estimate.training.advice import layout_words
@@ -55,7 +54,7 @@ def print_job(job: Job, spent: Outlay) -> None:
 def panels(job: Job) -> list[Panel]:
     """Where a step's time goes, and what fills a device."""
     step = job.best
-    said = f"one step: {_interval(step.seconds)}"
+    said = f"one step: {span(step.seconds, duration)}"
     time = tuple((PART_NAMES[name], value) for name, value in step.parts.items())
     memory = tuple(step.memory.items())
     limit = job.wanted.chip.memory_gb * 1e9
@@ -128,7 +127,7 @@ def _figures(job: Job, spent: Outlay) -> list[list[str]]:
     rows = [
         [
             "on the clock",
-            _interval(spent.seconds),
+            span(spent.seconds, duration),
             f"{duration(job.seconds.p50)} at work; {good.useful:.0%} of the time counts",
         ],
         [
@@ -163,7 +162,7 @@ def _figures(job: Job, spent: Outlay) -> list[list[str]]:
 
 def _print_others(job: Job) -> None:
     rows = [
-        [layout_words(step.configuration), _interval(step.seconds), f"{step.mfu:.0%}",
+        [layout_words(step.configuration), span(step.seconds, duration), f"{step.mfu:.0%}",
          gigabytes(sum(step.memory.values()))]
         for step in (job.best, *job.others)
     ]  # fmt: skip
@@ -191,7 +190,3 @@ def _sources(job: Job, spent: Outlay) -> list[str]:
     lines = [f"source: {chip.name}, {peak}: {chip.source}"]
     known = dict.fromkeys(source for way in spent.ways for source in way.sources)
     return lines + [f"source: {source}" for source in known]
-
-
-def _interval(value: Interval) -> str:
-    return f"{duration(value.p50)} ({duration(value.p10)} - {duration(value.p90)})"

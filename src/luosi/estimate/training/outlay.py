@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from luosi.cost import Interval
 from luosi.errors import UsageError
 from luosi.estimate import energy, money
-from luosi.estimate.goodput import Checkpoint, Goodput, checkpoint, goodput, spot
+from luosi.estimate.goodput import TAKEN_A_MONTH, Checkpoint, Goodput, checkpoint, every_h, goodput, spot
 from luosi.estimate.training.job import Job
 
 RACK_KW = 25.0
 """What a rack is fed and cooled with, where nothing is said and a server needs no more."""
-TAKEN_A_MONTH = 0.10
-"""Share of spot servers that are taken back in a month, where nothing is said: clouds publish classes from under 5 to over 20 %."""
-MONTH_H = 730.5
 LORA_SHARE = 0.01
 """Of the parameters, what a checkpoint of adapters holds."""
 
@@ -143,7 +140,7 @@ def _spot(job: Job, terms: Terms, taken: Checkpoint, lasting: Goodput, seconds: 
         taken,
         usd_hour=usual.usd,
         usd_hour_spot=paid.usd,
-        interrupted_every_h=MONTH_H / terms.taken_a_month * chip.server_devices,
+        interrupted_every_h=every_h(terms.taken_a_month, chip.server_devices),
     )
     longer = seconds.times(lasting.useful / reached.goodput.useful)
     listed = 1 - paid.usd / usual.usd
