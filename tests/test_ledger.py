@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from luosi.cost import Cost, Estimate, Interval, Machine, Money, Price, Rates
 from luosi.errors import UsageError
 from luosi.ledger.attempts import Try, read_attempts
-from luosi.ledger.learning import Learned, learned
+from luosi.ledger.learning import Learned, finished_runs, learned, variation
 from luosi.ledger.meter import LedgerMeter, Usage
 from luosi.ledger.report import bill
 from luosi.pipeline.runner import Planned
@@ -111,10 +111,31 @@ def test_what_the_plans_learned_is_counted_by_runs_before_and_undisturbed(tmp_pa
         built("a", 2.0), built("b", 4.0, stage="other"), built("c", 1.5), built("d", 9.0, foreign=1.0), built("e", 9.0, machine="there"),
         built("f", 0.5), built("g", 1.1),
     ]  # fmt: skip
-    found = learned(tries, "here", 2)
+    runs = finished_runs(tries, "here", 2)
+    found = learned(runs)
     assert [(row.runs, row.builds) for row in found] == [(0, 2), (1, 1), (2, 1)]
     assert [row.error for row in found] == pytest.approx([2.0, 0.5, 0.1])
-    assert learned([], "here", 2) == () and isinstance(found[0], Learned)
+    assert learned([]) == () and isinstance(found[0], Learned)
+    assert variation(runs) is None  # no key was built often enough
+    again = [built("a", took) for took in (2.0, 2.2, 1.8, 2.0, 0.4)]  # the last is too short to tell
+    assert variation(finished_runs(again, "here", 2)) == pytest.approx(0.05)
+
+
+def test_the_error_of_a_step_that_was_built_again_is_that_of_its_latest_plan(tmp_path: Path) -> None:
+    attempt(tmp_path)
+    (one,) = read_attempts(tmp_path / "k1-a.jsonl")
+
+    def built(planned_s: float, wall_s: float) -> Try:
+        planned = Estimate(seconds=Interval.exactly(planned_s))
+        return one.model_copy(update={"planned": planned, "cost": one.cost.model_copy(update={"wall_s": wall_s})})
+
+    killed = built(4.0, 1.0).model_copy(update={"reason": "killed"})
+    tries = [built(8.0, 2.0), killed, built(4.0, 3.0)]
+    result = bill("r", [("a", "slow", "k1-a")], ["k1-a"], tries, {}, RATES, 2)
+    (line,) = result.steps
+    assert line.planned and line.planned.seconds.p50 == 12.0 and line.spent.seconds == 6.0
+    assert line.error == pytest.approx(4.0 / 4.0 - 1) and result.total.error == pytest.approx(line.error)
+    assert result.total.latest == line.latest
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**15), st.floats(0, 1e6)), min_size=1, max_size=5))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from luosi.cost import Factor, Machine
 from luosi.errors import InputError
+from luosi.ledger.learning import Run
 from luosi.plan import machine as room
-from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save, usable_cores, usable_memory
+from luosi.plan.machine import calibrate, catalogue, load, measure, save, usable_cores, usable_memory
 
 
 def groups(root: Path, own: str, files: dict[str, str]) -> Path:
@@ -108,8 +109,10 @@ MACHINE = Machine(
 DEFAULT = Factor()
 
 
-def observed(ratio: float, *, loaded: bool = False) -> Observation:
-    return Observation("finetune", 10.0, 10.0 * ratio, loaded)
+def observed(
+    ratio: float, *, loaded: bool = False, stage: str = "finetune", step: str = "adapt", estimated: float = 10.0
+) -> Run:
+    return Run(stage, step, "k1", estimated, estimated, 10.0 * ratio, loaded)
 
 
 @given(st.floats(0.1, 10), st.integers(1, 40))
@@ -122,6 +125,28 @@ def test_runs_pull_the_factor_towards_what_they_took_and_narrow_it(ratio: float,
     assert often.runs == min(runs, room.REMEMBERED)
 
 
+def test_a_step_learns_its_own_factor_at_once_and_lends_its_stage_part_of_it() -> None:
+    """An estimate eight times too high for one step, right for another of the same stage."""
+    runs = [observed(0.125 * noise, stage="export", step="ship_base") for noise in (1.02, 0.97, 1.0, 1.05, 0.96)]
+    machine = calibrate(MACHINE, [runs[0], observed(1.0, stage="export", step="ship_large")])
+    seconds = machine.for_step("export", "ship_base").estimate("export", seconds=10.0).seconds
+    assert seconds.p50 == pytest.approx(1.25, rel=0.15) and seconds.p90 < 1.3 * seconds.p50
+    other = machine.for_step("export", "ship_large").estimate("export", seconds=10.0).seconds
+    assert other.p50 == pytest.approx(10.0, rel=0.1)
+    stage = machine.factors["export"]
+    unknown = machine.for_step("export", "ship_other").estimate("export", seconds=10.0).seconds
+    assert 1.25 < unknown.p50 < 10.0 and unknown.p50 == 10.0 * stage.ratio
+    assert stage.sigma > 3 * machine.steps["export/ship_base"].sigma
+    after = calibrate(MACHINE, runs).for_step("export", "ship_base").estimate("export", seconds=10.0).seconds
+    assert after.p50 == pytest.approx(1.25, rel=0.02) and after.p10 < 1.25 < after.p90
+
+
+def test_the_latest_runs_count_most() -> None:
+    """A program that became twice as fast is believed after a few runs."""
+    runs = [observed(1.0)] * 10 + [observed(0.5)] * 5
+    assert calibrate(MACHINE, runs).steps["finetune/adapt"].ratio < 0.66
+
+
 @given(st.lists(st.floats(0.2, 5), max_size=8), st.lists(st.floats(0.1, 50), min_size=1, max_size=8))
 def test_loaded_runs_teach_nothing_and_widen(quiet: list[float], loaded: list[float]) -> None:
     clean = calibrate(MACHINE, [observed(r) for r in quiet]).factors.get("finetune", DEFAULT)
@@ -132,9 +157,10 @@ def test_loaded_runs_teach_nothing_and_widen(quiet: list[float], loaded: list[fl
 
 
 def test_runs_that_disagree_leave_the_interval_wide_and_stages_do_not_mix() -> None:
-    even = calibrate(MACHINE, [observed(1.0)] * 6 + [Observation("curate", 1.0, 3.0, False)])
+    even = calibrate(MACHINE, [observed(1.0)] * 6 + [observed(3.0, stage="curate")])
     uneven = calibrate(MACHINE, [observed(0.3), observed(3.3)] * 3)
-    assert uneven.factors["finetune"].sigma > 3 * even.factors["finetune"].sigma
+    assert uneven.factors["finetune"].sigma > 1.5 * even.factors["finetune"].sigma
+    assert uneven.steps["finetune/adapt"].sigma > 3 * even.steps["finetune/adapt"].sigma
     assert even.factors["finetune"].ratio == pytest.approx(1.0)
     assert even.factors["curate"].ratio > 2
-    assert calibrate(MACHINE, [Observation("curate", 0.0, 3.0, False)]).factors["curate"].ratio == 1.0
+    assert calibrate(MACHINE, [observed(1.0, estimated=0.0)]).factors == {}

@@ -185,7 +185,7 @@ class Estimate(Frozen):
 
 
 class Factor(Frozen):
-    """What the ledger taught of one stage on one machine: measured / estimated seconds, and how much that varies."""
+    """What the ledger taught of one stage or step on one machine: measured / estimated seconds, and how much that varies."""
 
     ratio: float = 1.0
     sigma: float = 0.5
@@ -210,11 +210,18 @@ class Machine(Frozen):
     date: str = ""
     factors: dict[str, Factor] = {}
     """By stage name; see `Factor`."""
+    steps: dict[str, Factor] = {}
+    """By "STAGE/STEP", for steps of that name that were run here; nearer than their stage's."""
 
     @property
     def training_flops(self) -> float:
         """The faster of the two precisions."""
         return max(self.fp32_flops, self.bf16_flops)
+
+    def for_step(self, stage: str, step: str) -> Machine:
+        """This machine, with what is known of the step called `step` in place of what is known of its stage."""
+        known = self.steps.get(f"{stage}/{step}")
+        return self.model_copy(update={"factors": {**self.factors, stage: known}}) if known else self
 
     def estimate(
         self, stage: str, *, seconds: float, flop: float = 0.0, memory_bytes: int = 0, fees: Money | None = None

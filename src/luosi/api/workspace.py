@@ -24,8 +24,8 @@ from luosi.api.verdicts import Verdicts, published
 from luosi.artifacts import Artifact, Bundle, Corpus, Index, Manifest
 from luosi.cost import Machine, Rates
 from luosi.errors import DamagedArtifact, RecipeError, UnknownReference, UsageError, nearest
-from luosi.ledger.attempts import Try, all_attempts, builds, read_attempts
-from luosi.ledger.learning import disturbed, learned
+from luosi.ledger.attempts import Try, all_attempts, read_attempts
+from luosi.ledger.learning import finished_runs
 from luosi.ledger.meter import LedgerMeter
 from luosi.ledger.report import Bill, bill
 from luosi.pipeline.graph import Graph
@@ -38,7 +38,7 @@ from luosi.plan.chain import PASSAGES
 from luosi.plan.demand import parse_demand
 from luosi.plan.design import design
 from luosi.plan.finished import read_history
-from luosi.plan.machine import Observation, calibrate, catalogue, load, measure, save
+from luosi.plan.machine import calibrate, catalogue, load, measure, save
 from luosi.plan.prices import PriceTable, load_prices, rates
 from luosi.plan.pricing import completer, pricer
 from luosi.plan.state import step_state
@@ -132,17 +132,7 @@ class Workspace:
 
     def _teach(self, machine: Machine) -> Machine:
         """Correct `machine` by every artifact that was ever finished on it, and keep it."""
-        history = [
-            Observation(
-                stage=build[0].stage,
-                estimated_s=build[0].uncalibrated_s,
-                measured_s=sum(one.cost.wall_s for one in build),
-                loaded=disturbed(build, machine.cores),
-            )
-            for build in builds(self._tries())
-            if build[0].machine == machine.name
-        ]
-        machine = calibrate(machine, history)
+        machine = calibrate(machine, finished_runs(self._tries(), machine.name, machine.cores))
         save(machine, self._machine_file)
         return machine
 
@@ -304,8 +294,8 @@ class Workspace:
         every = self._tries()
         tries = [one for one in every if one.recipe == graph.recipe]
         estimates = {line.key: line.whole for line in plan.steps}
-        taught = learned(every, machine.name, machine.cores)
-        return bill(graph.recipe, steps, published, tries, estimates, self.rates(), machine.cores, taught)
+        runs = finished_runs(every, machine.name, machine.cores)
+        return bill(graph.recipe, steps, published, tries, estimates, self.rates(), machine.cores, runs)
 
     def verdict(self, ref: RecipeRef) -> VerdictReport:
         """The routes side by side, their quality from the recipe's verdict step, their money from the ledger and today's prices.

@@ -61,12 +61,16 @@ def print_bill(result: Bill) -> None:
     if result.learned:
         told = [f"{one.error:.0%} {_taught(one)}" for one in result.learned[:MOST_RUNS]]
         say(f"the plans' median error on this machine, all recipes: {', '.join(told)}")
+    if result.variation is not None:
+        say(
+            f"the same step's seconds are {result.variation:.0%} (median) from their middle here: no plan can be nearer"
+        )
 
 
 def _taught(one: Learned) -> str:
     steps = f"{one.builds} step{'s' if one.builds != 1 else ''}"
     return (
-        f"after {one.runs} run{'s' if one.runs != 1 else ''} of the stage ({steps})"
+        f"after {one.runs} run{'s' if one.runs != 1 else ''} of the step ({steps})"
         if one.runs
         else f"before any run ({steps})"
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from luosi.cost import Cost, Estimate, Interval, Money, Rates
 from luosi.ledger.attempts import Try, builds
-from luosi.ledger.learning import Learned, disturbed
+from luosi.ledger.learning import Learned, Run, disturbed, learned, variation
 
 
 class Planned(BaseModel):
@@ -41,6 +41,15 @@ class Spent(BaseModel):
     money: Money
 
 
+class Latest(BaseModel):
+    """The latest finished build, or several steps' together: seconds as planned then (median) and as taken."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    planned_s: float
+    seconds: float
+
+
 class BillLine(BaseModel):
     """One step (one key of it): planned, spent, and how far apart they are."""
 
@@ -52,9 +61,12 @@ class BillLine(BaseModel):
     state: str
     """published | resume | failed | killed | running | budget | interrupted | not started | shared (built for another recipe) | abandoned"""
     planned: Planned | None
+    """Of all builds together, each as it was planned when it began; of a step never tried, as planned today."""
     spent: Spent
+    """By all attempts at all builds."""
+    latest: Latest | None
     error: float | None
-    """spent / planned median seconds - 1; None where either is missing."""
+    """Of the latest finished build: seconds / planned median - 1; None before there is one."""
     attempts: int
     killed: int
     loaded: bool
@@ -71,6 +83,8 @@ class Bill(BaseModel):
     total: BillLine
     learned: tuple[Learned, ...] = ()
     """How far off the plans for this machine were, all recipes together, by what they had learned from."""
+    variation: float | None = None
+    """How far one and the same build's seconds are from their median here; see `learning.variation`."""
 
 
 def planned(estimate: Estimate, rates: Rates) -> Planned:
@@ -100,7 +114,7 @@ def bill(
     estimates: Mapping[str, Estimate],
     rates: Rates,
     cores: int,
-    learned: tuple[Learned, ...] = (),
+    runs: Sequence[Run] = (),
 ) -> Bill:
     """The bill of one recipe.
 
@@ -112,7 +126,7 @@ def bill(
         estimates: key -> what the plan says today, for steps that were never tried.
         rates: Today's prices.
         cores: Of the machine, to tell whether a try was disturbed.
-        learned: See Bill.
+        runs: Every finished build on this machine, the earliest first, to tell what the plans learned.
     """
     there = set(published)
     by_key: dict[str, list[Try]] = {}
@@ -125,7 +139,8 @@ def bill(
     lines = [
         _line(row, by_key.get(row[2], []), estimates.get(row[2]), rates, cores) for row in [*current, *old.values()]
     ]
-    return Bill(recipe=recipe, steps=tuple(lines), total=_total(lines, rates), learned=learned)
+    total = _total(lines, rates)
+    return Bill(recipe=recipe, steps=tuple(lines), total=total, learned=learned(runs), variation=variation(runs))
 
 
 def _state(key: str, tries: Sequence[Try], there: set[str]) -> str:
@@ -139,9 +154,17 @@ def _line(
 ) -> BillLine:
     step, stage, key, state = row
     cost = sum((one.cost for one in tries), Cost())
-    estimate = tries[0].planned if tries else today if state in ("not started", "shared") else None
-    last = builds(tries)[-1:]  # of a step that was built again, the plan is held against the last time
-    error = sum(one.cost.wall_s for one in last[0]) / estimate.seconds.p50 - 1 if last and estimate else None
+    began = [
+        one for before, one in zip([None, *tries], tries, strict=False) if not before or before.reason == "published"
+    ]
+    estimate = (
+        sum((one.planned for one in began), Estimate())
+        if tries
+        else today
+        if state in ("not started", "shared")
+        else None
+    )
+    latest = _latest(tries)
     return BillLine(
         step=step,
         stage=stage,
@@ -149,21 +172,37 @@ def _line(
         state=state,
         planned=planned(estimate, rates) if estimate else None,
         spent=spent(cost, rates),
-        error=error,
+        latest=latest,
+        error=_error(latest),
         attempts=len(tries),
         killed=sum(one.reason == "killed" for one in tries),
         loaded=disturbed(tries, cores),
     )
 
 
+def _latest(tries: Sequence[Try]) -> Latest | None:
+    finished = builds(tries)
+    if not finished:
+        return None
+    return Latest(planned_s=finished[-1][0].planned.seconds.p50, seconds=sum(one.cost.wall_s for one in finished[-1]))
+
+
+def _error(latest: Latest | None) -> float | None:
+    return latest.seconds / latest.planned_s - 1 if latest else None
+
+
 def _total(lines: Sequence[BillLine], rates: Rates) -> BillLine:
-    done = [line for line in lines if line.error is not None and line.planned]
+    built = [line.latest for line in lines if line.latest]
+    latest = (
+        Latest(planned_s=math.fsum(one.planned_s for one in built), seconds=math.fsum(one.seconds for one in built))
+        if built
+        else None
+    )
     plans = [line.planned for line in lines if line.planned]
     seconds = sum((plan.seconds for plan in plans), Interval.exactly(0.0))
     joules = sum((plan.joules for plan in plans), Interval.exactly(0.0))
     money = Money(nano=sum(plan.money.nano for plan in plans), currency=rates.money(wall_s=0, joules=0).currency)
     paid = Money(nano=sum(line.spent.money.nano for line in lines), currency=money.currency)
-    expected = math.fsum(line.planned.seconds.p50 for line in done if line.planned)
     return BillLine(
         step="total",
         stage="",
@@ -180,10 +219,8 @@ def _total(lines: Sequence[BillLine], rates: Rates) -> BillLine:
             peak_rss_bytes=max((line.spent.peak_rss_bytes for line in lines), default=0),
             money=paid,
         ),
-        error=math.fsum((1 + (line.error or 0)) * line.planned.seconds.p50 for line in done if line.planned) / expected
-        - 1
-        if expected
-        else None,
+        latest=latest,
+        error=_error(latest),
         attempts=sum(line.attempts for line in lines),
         killed=sum(line.killed for line in lines),
         loaded=any(line.loaded for line in lines),

@@ -24,29 +24,23 @@ from pydantic import ValidationError
 from luosi.cost import Factor, Machine
 from luosi.errors import InputError
 from luosi.ledger.energy import EnergyCounter
+from luosi.ledger.learning import Run
 from luosi.plan.energy import modelled_watts, power_table
 
 NEVER_MEASURED_SIGMA = 1.0
 """Of an estimate on a guessed machine: nine in ten within a factor of 3.6 above and below."""
 PRIOR_SIGMA = 0.5
 """Of the logarithm of measured / estimated before any run; `cost.Factor`'s default."""
-RUN_SIGMA = 0.2
-"""Of the same between runs of one stage on one machine, before there are runs to tell; it weighs like two runs."""
+STEPS_SIGMA = 0.3
+"""Of the same between the steps of one stage, before there are several to tell; it weighs like two steps."""
+RUN_SIGMA = 0.1
+"""Of the same between runs of one step, before there are runs to tell; it weighs like two runs."""
 LOADED_SIGMA = 0.3
 """Added (in quadrature) where every run was disturbed by other programs; less where only some were."""
+FORGETTING = 0.8
+"""What a run counts for beside the next one: machines, programs and texts change."""
 REMEMBERED = 20
-"""Only this many latest runs of a stage count: machines and programs change."""
-
-
-class Observation(NamedTuple):
-    """One run of a stage as the ledger has it."""
-
-    stage: str
-    estimated_s: float
-    """The plan's median seconds before any correction."""
-    measured_s: float
-    loaded: bool
-    """Other programs kept the cores busy meanwhile."""
+"""Only this many latest runs of a step count."""
 
 
 def usable_cores(root: Path = Path("/")) -> int:
@@ -143,6 +137,7 @@ def _measured(guess: Machine, found: dict[str, Any], watts: float | None) -> Mac
             "source": "measured",
             "date": datetime.now(UTC).date().isoformat(),
             "factors": {},
+            "steps": {},
         }
     )
 
@@ -187,31 +182,75 @@ def load(path: Path) -> Machine | None:
         ) from None
 
 
-def calibrate(machine: Machine, history: Sequence[Observation]) -> Machine:
-    """`machine` with a factor for every stage of `history` (oldest first): how much longer runs take than estimated.
+def calibrate(machine: Machine, history: Sequence[Run]) -> Machine:
+    """`machine` with a factor for every stage and step of `history` (oldest first): how much longer runs take than estimated.
 
-    The logarithm of measured / estimated is taken as normal around a mean that is itself normal around 0: a few runs move
-    the factor part of the way, many runs all the way, and the interval narrows to the spread between runs. Loaded runs move
-    nothing and widen the interval.
+    The logarithm of measured / estimated is taken as normal around a mean of the step's own, these as normal around their
+    stage's mean, and that as normal around 0 (a hierarchical model; Gelman et al., Bayesian Data Analysis, section 5.4): one
+    run moves its step's factor most of the way and its stage's part of it, and the intervals narrow to the spread between
+    runs and between steps. Later runs count more. Loaded runs move nothing and widen the intervals.
     """
-    factors = dict(machine.factors)
-    for stage in {one.stage for one in history}:
-        runs = [one for one in history if one.stage == stage and one.estimated_s > 0 and one.measured_s > 0]
-        quiet = [math.log(one.measured_s / one.estimated_s) for one in runs if not one.loaded]
-        disturbed = sum(one.loaded for one in runs[-REMEMBERED:])
-        prior = NEVER_MEASURED_SIGMA if machine.source == "catalogue" else PRIOR_SIGMA
-        factors[stage] = _factor(quiet[-REMEMBERED:], disturbed, prior)
-    return machine.model_copy(update={"factors": factors})
+    prior = NEVER_MEASURED_SIGMA if machine.source == "catalogue" else PRIOR_SIGMA
+    by_stage: dict[str, dict[str, list[Run]]] = {}
+    for one in history:
+        if one.estimated_s > 0 and one.seconds > 0:
+            by_stage.setdefault(one.stage, {}).setdefault(one.step, []).append(one)
+    factors, steps = dict(machine.factors), dict(machine.steps)
+    for stage, by_step in by_stage.items():
+        known = {step: _Logs.of(runs[-REMEMBERED:]) for step, runs in by_step.items()}
+        means = [logs.mean for logs in known.values() if logs.values]
+        whole = _posterior(0.0, prior**2, means, [1.0] * len(means), STEPS_SIGMA)
+        own = {
+            step: _posterior(whole.centre, whole.spread or prior**2, logs.values, logs.weights, RUN_SIGMA)
+            for step, logs in known.items()
+        }
+        between_runs = sum(one.spread for one in own.values()) / len(own)
+        runs, loaded = sum(len(logs.values) for logs in known.values()), sum(logs.loaded for logs in known.values())
+        factors[stage] = whole._replace(spread=whole.spread + between_runs).factor(runs, loaded)
+        for step, logs in known.items():
+            steps[f"{stage}/{step}"] = own[step].factor(len(logs.values), logs.loaded)
+    return machine.model_copy(update={"factors": factors, "steps": steps})
 
 
-def _factor(logs: Sequence[float], disturbed: int, prior: float) -> Factor:
-    """Posterior mean and predictive spread of a normal variable with a normal prior on its mean (Gelman et al., Bayesian
-    Data Analysis, section 2.5), the spread between runs pooled with `RUN_SIGMA`."""
-    count = len(logs)
-    mean = sum(logs) / count if count else 0.0
-    squares = sum((value - mean) ** 2 for value in logs)
-    between = (2 * RUN_SIGMA**2 + squares) / (2 + max(count - 1, 0)) if count else 0.0
-    precision = 1 / prior**2 + (count / between if count else 0.0)
-    centre = mean * count / between / precision if count else 0.0
-    load = LOADED_SIGMA * disturbed / (count + disturbed) if disturbed else 0.0
-    return Factor(ratio=math.exp(centre), sigma=math.sqrt(1 / precision + between + load**2), runs=count)
+class _Logs(NamedTuple):
+    """Logarithms of measured / estimated seconds of one step's undisturbed runs, their weights, and the loaded runs."""
+
+    values: list[float]
+    weights: list[float]
+    loaded: int
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> _Logs:
+        values = [math.log(one.seconds / one.estimated_s) for one in runs if not one.loaded]
+        return cls(values, [FORGETTING**age for age in reversed(range(len(values)))], len(runs) - len(values))
+
+    @property
+    def mean(self) -> float:
+        return sum(map(math.prod, zip(self.values, self.weights, strict=True))) / sum(self.weights)
+
+
+class _Posterior(NamedTuple):
+    """Of a normal variable: what its mean is taken to be, the variance of that, and of single values around it."""
+
+    centre: float
+    variance: float
+    spread: float
+
+    def factor(self, runs: int, loaded: int) -> Factor:
+        load = LOADED_SIGMA * loaded / (runs + loaded) if loaded else 0.0
+        return Factor(ratio=math.exp(self.centre), sigma=math.sqrt(self.variance + self.spread + load**2), runs=runs)
+
+
+def _posterior(
+    prior: float, prior_variance: float, values: Sequence[float], weights: Sequence[float], usual_sigma: float
+) -> _Posterior:
+    """Normal values around a mean with a normal prior, the spread pooled with two values' worth of `usual_sigma` (Gelman et
+    al., section 2.5). Without values the prior, whose variance is taken to hold the spread too."""
+    weight = sum(weights)
+    if not weight:
+        return _Posterior(prior, prior_variance, 0.0)
+    mean = sum(map(math.prod, zip(values, weights, strict=True))) / weight
+    squares = sum(share * (value - mean) ** 2 for value, share in zip(values, weights, strict=True))
+    spread = (2 * usual_sigma**2 + squares) / (2 + max(weight - 1, 0.0))
+    precision = 1 / prior_variance + weight / spread
+    return _Posterior((prior / prior_variance + mean * weight / spread) / precision, 1 / precision, spread)

@@ -40,7 +40,7 @@ def pricer(stages: Mapping[str, Stage[Any, Any]], machine: Machine) -> Price:
         for step in recipe_graph(recipe, stages).steps:
             known = {role: [facts[name] for name in names] for role, names in step.inputs.items()}
             facts[step.name] = step.stage.predict(step.config, known)
-            total += step.stage.estimate(step.config, known, machine)
+            total += step.stage.estimate(step.config, known, machine.for_step(step.stage.name, step.name))
         return total
 
     return price
@@ -57,5 +57,5 @@ def scratch_estimate(text_bytes: int, machine: Machine, stages: Mapping[str, Sta
         known = {role: [facts[step]] for role, step in inputs.items()}
         config = stages[stage].Config.model_validate(fields)
         facts[name] = stages[stage].predict(config, known)
-        total += stages[stage].estimate(config, known, machine)
+        total += stages[stage].estimate(config, known, machine.for_step(stage, name))
     return total

@@ -86,7 +86,7 @@ def plan_steps(graph: Graph, store: Store, machine: Machine, rates: Rates, budge
         UsageError: No price is known.
     """
     facts: dict[str, Facts] = {}
-    bare = machine.model_copy(update={"factors": {}})
+    bare = machine.model_copy(update={"factors": {}, "steps": {}})
     lines: list[StepPlan] = []
     states: dict[str, State] = {}
     for step in graph.steps:
@@ -136,7 +136,7 @@ def _line(
     states: Mapping[str, State],
 ) -> StepPlan:
     key = graph.keys[step.name]
-    whole = step.stage.estimate(step.config, known, machine)
+    whole = step.stage.estimate(step.config, known, machine.for_step(step.stage.name, step.name))
     uncalibrated_s = step.stage.estimate(step.config, known, bare).seconds.p50
     done = 1.0 if manifest else _done(store, key)
     left = 1.0 - done

@@ -29,6 +29,8 @@ async def show(view: View) -> None:
                 ui.label(view.words("bill_hint")).classes("hint")
                 if bill.get("learned"):
                     ui.label(_learned(bill["learned"], view.words)).classes("hint")
+                if bill.get("variation") is not None:
+                    ui.label(view.words("variation", share=f"{bill['variation']:.0%}")).classes("hint")
         except Unreadable as error:
             trouble(view, error)
     accounts = view.site.gateway.accounts

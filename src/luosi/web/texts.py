@@ -325,10 +325,14 @@ WORDS: dict[str, tuple[str, str]] = {
     "part_logits": ("logits", "输出"),
     "part_workspace": ("workspace", "工作区"),
     "learned": (
-        "The plans' median error on this machine, all recipes, by earlier runs of the same stage: {told}.",
-        "本机所有配方的计划误差中位数，按同类步骤此前的运行次数：{told}。",
+        "The plans' median error on this machine, all recipes, by earlier runs of the same step: {told}.",
+        "本机所有配方的计划误差中位数，按同名步骤此前的运行次数：{told}。",
     ),
     "learned_after": ("{runs} runs: {error} ({steps} steps)", "{runs} 次：{error}（{steps} 步）"),
+    "variation": (
+        "The same step's seconds are {share} (median) from their middle here: no plan can be nearer.",
+        "在本机上，同一步骤的用时与其中位数相差 {share}（中位数）：任何计划都无法更准。",
+    ),
     "bill_hint": (
         "Killed and failed attempts cost too and are counted. Planned is the median with its 80 % interval.",
         "被中断和失败的尝试也花了钱，一并计入。计划为中位数与 80% 区间。",

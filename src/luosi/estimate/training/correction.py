@@ -244,5 +244,7 @@ def _near(a: Floats, b: Floats, reach: float) -> Floats:
 
 
 def _same(one: Features, other: Features, place: int) -> Floats:
-    a, b = (np.array([label[place] for label in runs.labels]) for runs in (one, other))
+    """1.0 where the labels are the same. Compared as numbers, which is many times faster than as strings."""
+    codes: dict[str, int] = {}
+    a, b = (np.array([codes.setdefault(label[place], len(codes)) for label in runs.labels]) for runs in (one, other))
     return np.asarray(a[:, None] == b[None], dtype=np.float64)

@@ -16,9 +16,9 @@ _BYTES_PER_TOKEN = 4
 _REREAD = 1.2  # context that windows read again
 _QUESTION_BYTES = 600 + 2 * 4 * 300  # a prompt, and four choices twice: after it and alone
 _SEQUENCE = 700
-_UTILISATION = 0.45  # of a large product's FLOP/s: attention and element-wise work take the rest
-_XZ_BYTES_PER_S = 2.0e6
-_XZ_TEXT_S = 0.03
+_UTILISATION = 0.4  # of a large product's FLOP/s: attention and element-wise work take the rest
+_XZ_BYTES_PER_S = 0.9e6  # with a dictionary of megabytes
+_XZ_TEXT_S = 0.006
 
 
 class EvaluateStage(Stage[EvaluateConfig, StageRuntime]):
@@ -63,7 +63,7 @@ class EvaluateStage(Stage[EvaluateConfig, StageRuntime]):
             sources = inputs["corpus"][0].source_bytes or {"": facts.text_bytes or 0}
             prefix = sum(min(size, config.prefix_bytes) for size in sources.values())
             forks = (facts.heldout_documents or 0) + 9 * questions
-            seconds = 0.3 * len(sources) + (prefix + heldout) / _XZ_BYTES_PER_S + forks * _XZ_TEXT_S
+            seconds = 0.1 * len(sources) + (prefix + heldout) / _XZ_BYTES_PER_S + forks * _XZ_TEXT_S
             return machine.estimate(self.name, seconds=seconds, memory_bytes=200_000_000 + 12 * prefix)
         if facts.shape is None:
             return machine.estimate(self.name, seconds=60)
@@ -71,7 +71,7 @@ class EvaluateStage(Stage[EvaluateConfig, StageRuntime]):
         flop = forward_flop(facts.shape, tokens, _SEQUENCE)
         speed = machine.bf16_flops if config.precision == "bf16" else machine.fp32_flops
         weights = 4 * facts.shape.parameters
-        seconds = 3 + weights / 300e6 + flop / (speed * _UTILISATION)
+        seconds = 0.3 + weights / 300e6 + flop / (speed * _UTILISATION)
         return machine.estimate(self.name, seconds=seconds, flop=flop, memory_bytes=int(2.5 * weights + 900e6))
 
     def run(self, config: EvaluateConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:

@@ -10,8 +10,8 @@ from luosi.cost import Estimate, Machine
 from luosi.pipeline.stage import Context, Inputs, Role, Stage, StageRuntime
 from luosi.stages.exam.config import Config as ExamConfig
 
-START_S = 0.3
-QUESTION_S = 0.002
+START_S = 0.02
+QUESTION_S = 0.0005
 OWN = 50
 """Questions that a user's file is taken to hold, before it is read."""
 

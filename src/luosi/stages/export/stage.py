@@ -33,7 +33,7 @@ class ExportStage(Stage[ExportConfig, StageRuntime]):
         return Facts(shape=shape, precision="F32", file_bytes=file_bytes(shape, "F32"))
 
     def estimate(self, config: ExportConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
-        """Two packages and two engines to start (8 s), three passes over the file at 300 MB/s, the proof's FLOPs at two fifths of the
+        """Two engines to start (1.5 s), three passes over the file at 300 MB/s, the proof's FLOPs at two fifths of the
         machine's, and the weights read from memory at 10 GB/s for every step of decoding."""
         shape = inputs["model"][0].shape
         if shape is None:
@@ -41,7 +41,7 @@ class ExportStage(Stage[ExportConfig, StageRuntime]):
         size = weight_bytes(shape, "F32")
         flop = proof_flop(config, inputs["model"][0])
         steps = config.parity_tokens * 2 + 80
-        seconds = 8 + 3 * size / 300e6 + flop / (0.4 * machine.fp32_flops) + steps * size / 10e9
+        seconds = 1.5 + 3 * size / 300e6 + flop / (0.4 * machine.fp32_flops) + steps * size / 10e9
         return machine.estimate(self.name, seconds=seconds, flop=flop, memory_bytes=int(3.5 * size + 900e6))
 
     def run(self, config: ExportConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:

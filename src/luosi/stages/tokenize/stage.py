@@ -11,7 +11,7 @@ from luosi.pipeline.stage import Context, Inputs, Role, Stage, StageRuntime
 from luosi.stages.tokenize.config import Config as TokenizeConfig
 from luosi.training.estimates import bytes_per_token
 
-CORE_BYTES_PER_S = 1.5e6
+CORE_BYTES_PER_S = 2.0e6
 """Text encoded per core and second, reading and writing included."""
 
 
@@ -36,7 +36,7 @@ class TokenizeStage(Stage[TokenizeConfig, StageRuntime]):
         """Proportional to the text."""
         text = inputs["corpus"][0].text_bytes or 0
         return machine.estimate(
-            self.name, seconds=0.5 + text / (CORE_BYTES_PER_S * machine.cores), memory_bytes=300_000_000
+            self.name, seconds=0.1 + text / (CORE_BYTES_PER_S * machine.cores), memory_bytes=300_000_000
         )
 
     def run(self, config: TokenizeConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:

@@ -40,7 +40,7 @@ class TrainTokenizerStage(Stage[TrainTokenizerConfig, StageRuntime]):
         """Proportional to the text that is read."""
         whole = inputs["corpus"][0].text_bytes or 0
         used = min(config.max_bytes, whole)
-        seconds = 0.3 + 2 * whole / READ_BYTES_PER_S + used / (CORE_BYTES_PER_S * machine.cores)
+        seconds = 0.1 + 2 * whole / READ_BYTES_PER_S + used / (CORE_BYTES_PER_S * machine.cores)
         return machine.estimate(self.name, seconds=seconds, memory_bytes=200_000_000 + 12 * used)
 
     def run(self, config: TrainTokenizerConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:

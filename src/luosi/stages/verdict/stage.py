@@ -40,7 +40,7 @@ class VerdictStage(Stage[VerdictConfig, StageRuntime]):
 
     def estimate(self, config: VerdictConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
         """Some sums over a few hundred documents and answers."""
-        return machine.estimate(self.name, seconds=0.1, memory_bytes=100_000_000)
+        return machine.estimate(self.name, seconds=0.03, memory_bytes=100_000_000)
 
     def run(self, config: VerdictConfig, runtime: StageRuntime, inputs: Inputs, context: Context) -> Facts:
         """Compare the scorecards and the answers and say what follows.
