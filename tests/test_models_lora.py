@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from luosi.errors import InputError
 from luosi.models.flops import linear_sizes
-from luosi.models.lora import add_lora, lora_parameters, merged_state, save_adapter
+from luosi.models.lora import add_lora, deltas, lora_parameters, merged_state, save_adapter
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.models.weights import model_from_state
@@ -136,3 +136,23 @@ def test_wrong_targets_and_ranks_are_refused(targets: tuple[str, ...], rank: int
     with pytest.raises(InputError, match=message):
         add_lora(model, rank=rank, alpha=8.0, targets=targets, seed=0)
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_adapters_in_the_last_layers_only_say_so_to_peft(tmp_path: Path) -> None:
+    model = noisy_model(small_shape())
+    add_lora(model, rank=4, alpha=8.0, targets=("q_proj", "up_proj"), seed=0, top_layers=1)
+    assert {name.split(".")[2] for name, p in model.named_parameters() if p.requires_grad} == {"1"}
+    save_adapter(tmp_path, model, "base")
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert (config["layers_to_transform"], config["layers_pattern"]) == ([1], "layers")
+    with pytest.raises(InputError, match="top_layers is 3, but the model has 2"):
+        add_lora(noisy_model(small_shape()), rank=4, alpha=8.0, targets=ALL, seed=0, top_layers=3)
+
+
+def test_what_the_adapters_add_is_told_by_weight() -> None:
+    model = adapted()
+    state = noisy_model(small_shape()).state_dict()
+    for name, (b, a) in deltas(model).items():
+        state[name] += b @ a
+    for name, tensor in merged_state(model).items():
+        torch.testing.assert_close(state[name], tensor)

@@ -160,7 +160,13 @@ def test_the_reports(page: Page, site: Running, shots: Path, language: str, word
     node = page.locator("svg.chain:visible .node.running")
     expect(node).to_contain_text(words[1])
     expect(page.locator("svg.chain:visible .node")).to_have_count(20)
-    expect(page.locator(".chart canvas")).to_be_visible()
+    expect(page.locator(".curves .chart canvas")).to_have_count(2)  # loss and speed
+    told = {
+        "en": r"loss \d\.\d{3} · .* bits per byte · .* tokens/s",
+        "zh": r"损失 \d\.\d{3} · 每字节 .* 比特 · .* 词元/秒",
+    }[language]
+    expect(page.locator(".facts")).to_contain_text(re.compile(told + r" · \d+ GFLOP/s · MFU \d+ %"))
+    expect(page.locator(".facts")).to_contain_text("0.0021 USD")
     first = page.locator(".facts").inner_text()
     expect(page.locator(".facts")).not_to_have_text(first)  # it goes on by itself
     shoot(page, shots, f"runs-{language}")

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from luosi.training.checkpoints import Checkpoint, Checkpoints
-from luosi.training.loss import cross_entropy_sum
+from luosi.training.loss import Draw, cross_entropy_sum
 from luosi.training.optimizers import Optimizers, adamw, muon_and_adamw
 from luosi.training.schedules import wsd
 from tests.training_kit import small_model
@@ -46,6 +46,56 @@ def test_a_frozen_head_costs_no_gradient_and_bf16_stays_close() -> None:
     torch.testing.assert_close(rounded, exact, rtol=5e-3, atol=0)
     (gradient,) = torch.autograd.grad(rounded, hidden)
     assert gradient.isfinite().all() and head.grad is None
+
+
+def drawn(count: int, shares: torch.Tensor, seed: int = 0) -> Draw:
+    return Draw(count, shares, torch.Generator().manual_seed(seed))
+
+
+def test_a_loss_over_drawn_words_is_near_the_whole_one_and_nearer_the_more_are_drawn() -> None:
+    """Words of a Zipfian vocabulary, a head that has learned their frequencies: what a language model's is like."""
+    generator = torch.Generator().manual_seed(1)
+    shares = 1 / (torch.arange(2000) + 3.0)
+    hidden = torch.cat((torch.randn(1500, 15, generator=generator), torch.ones(1500, 1)), 1).requires_grad_()
+    head = torch.cat((0.3 * torch.randn(2000, 15, generator=generator), shares.log()[:, None]), 1).requires_grad_()
+    targets = torch.multinomial(shares, 1500, replacement=True, generator=generator)
+    whole = cross_entropy_sum(hidden, head, targets, "fp32")
+    expected = torch.cat([g.flatten() for g in torch.autograd.grad(whole, (hidden, head))])
+
+    def misses(count: int) -> tuple[float, float]:
+        losses, cosines = [], []
+        for seed in range(8):
+            loss = cross_entropy_sum(hidden, head, targets, "fp32", drawn(count, shares, seed))
+            gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, (hidden, head))])
+            losses.append((loss.detach() / whole.detach()).item() - 1)
+            cosines.append(float(torch.nn.functional.cosine_similarity(gradient, expected, 0)))
+        return abs(sum(losses) / len(losses)), 1 - sum(cosines) / len(cosines)
+
+    few, many = misses(32), misses(512)
+    assert few[0] < 0.01 and many[0] < 0.002
+    assert many[1] < few[1] / 2 < 0.05
+
+
+def test_with_no_word_drawn_the_softmax_is_over_the_targets_alone() -> None:
+    hidden, head = torch.randn(50, 8), torch.randn(300, 8)
+    targets = torch.randint(0, 300, (50,))
+    columns, places = torch.unique(targets, return_inverse=True)
+    loss = cross_entropy_sum(hidden, head, targets, "fp32", drawn(0, torch.ones(300)))
+    torch.testing.assert_close(
+        loss, torch.nn.functional.cross_entropy(hidden @ head[columns].T, places, reduction="sum")
+    )
+
+
+def test_the_same_seed_draws_the_same_and_every_word_may_be_a_target() -> None:
+    hidden, head = torch.randn(64, 8), torch.randn(16, 8)
+    targets = torch.arange(64) % 16
+    whole = cross_entropy_sum(hidden, head, targets, "fp32")
+    torch.testing.assert_close(cross_entropy_sum(hidden, head, targets, "fp32", drawn(4, torch.ones(16))), whole)
+    once, again, other = (
+        cross_entropy_sum(hidden, head, targets[:3].repeat(22)[:64], "fp32", drawn(4, torch.ones(16), seed))
+        for seed in (1, 1, 2)
+    )
+    assert torch.equal(once, again) and not torch.equal(once, other)
 
 
 def take_steps(optimizers: Optimizers, count: int, seed: int) -> None:
@@ -91,11 +141,17 @@ def test_only_matrices_decay() -> None:
         model, _ = small_model()
         optimizers = make(model)
         matrix, vector = model.model.layers[0].mlp.up_proj.weight, model.model.norm.weight
-        before = matrix.norm().item()
-        for parameter in optimizers.parameters.values():
-            parameter.grad = torch.zeros_like(parameter)
+        plain = make(small_model()[0])
+        for group, _ in plain._groups:
+            group["weight_decay"] = 0.0
+        undecayed = next(p for name, p in plain.parameters.items() if name.endswith("layers.0.mlp.up_proj.weight"))
+        for one, weight in ((optimizers, matrix), (plain, undecayed)):
+            for parameter in one.parameters.values():
+                parameter.grad = torch.zeros_like(parameter)
+            weight.grad = weight.detach().clone()
         optimizers.step(1.0)
-        assert matrix.norm().item() == pytest.approx(before * 0.95, rel=1e-5)
+        plain.step(1.0)
+        assert matrix.norm() < undecayed.norm()
         assert torch.equal(vector, torch.ones_like(vector))
 
 

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from luosi.cost import Money
 from luosi.errors import InputError
 from luosi.serve.feedback import Feedback, Mark
-from luosi.web import answer, answered, chain, charts, figures, questions, reply, slider, verdict, volume
+from luosi.web import answer, answered, chain, charts, curves, figures, questions, reply, slider, verdict, volume
 from luosi.web.routes import named
 from luosi.web.tables import badge, table, two_lines
 from luosi.web.texts import WORDS
@@ -285,10 +285,41 @@ def test_an_uploaded_file_may_be_called_anything(tmp_path: Path, name: str) -> N
                 questions.import_file(feedback, name, content)
 
 
-def test_long_curves_are_thinned_and_keep_their_end() -> None:
-    points = [[float(x), 1 / (x + 1)] for x in range(10_001)]
-    shown = charts.curve("loss", points, "tokens")["series"][0]["data"]
-    assert len(shown) <= charts.MAX_POINTS and shown[-1] == points[-1]
+@given(st.lists(st.floats(-1e6, 1e6), max_size=3000))
+def test_long_curves_are_thinned_and_keep_their_end_and_their_spikes(values: list[float]) -> None:
+    points = [[float(x), value] for x, value in enumerate(values)]
+    raw, mean = (line["data"] for line in curves.curve("loss", points, "tokens")["series"])
+    assert len(raw) <= curves.MAX_POINTS and len(mean) <= curves.MAX_POINTS
+    assert raw == sorted(raw) and all(point in points for point in raw)
+    if points:
+        assert raw[-1] == points[-1]
+        assert {min(values), max(values)} <= {value for _, value in raw}
+    if mean:
+        assert mean[-1][0] == points[-1][0] and min(values) - 1 <= min(y for _, y in mean)
+        assert max(values) + 1 >= max(y for _, y in mean)
+
+
+def test_a_smoothed_curve_follows_the_trend_without_its_noise_or_a_lag() -> None:
+    points = [[float(x), 5 - x / 1000 + (-1) ** x * 0.3] for x in range(1000)]
+    mean = curves.smoothed(points)
+    assert all(abs(y - (5 - x / 1000)) < 0.02 for x, y in mean[20:])
+    assert curves.smoothed(points[:10]) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 9)), max_size=60))
+def test_what_was_done_again_is_drawn_once_and_as_it_was_done_last(points: list[tuple[int, float]]) -> None:
+    shown = curves.in_order(points)
+    assert [x for x, _ in shown] == sorted({x for x, _ in shown})
+    assert not points or shown[-1] == points[-1]
+    assert all(x <= points[-1][0] for x, _ in shown)
+
+
+def test_one_curve_stands_for_those_of_its_shape() -> None:
+    points = [[1.0, 2.0]]
+    names = ("mfu", "loss", "arms", "bpb", "tokens_per_s", "flop_per_s", "empty")
+    metrics = {name: [] if name == "empty" else points for name in names}
+    assert list(curves.drawn(metrics)) == ["loss", "arms", "tokens_per_s"]
+    assert list(curves.drawn({"mfu": points, "bpb": points})) == ["bpb", "mfu"]
 
 
 def test_the_example_has_the_shape_the_workspace_gives() -> None:

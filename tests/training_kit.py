@@ -6,12 +6,13 @@ import math
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 from safetensors.torch import save_file
 
-import luosi.training.loop
+import luosi.training.checkpoints
 from luosi.artifacts import Artifact, Corpus, Facts, ModelShape
 from luosi.artifacts.base import write_json, write_jsonl
 from luosi.cost import Cost, Machine
@@ -20,6 +21,7 @@ from luosi.pipeline.stage import Input, Inputs
 from luosi.training.batches import PackedRows
 from luosi.training.loop import Result, Settings, train
 from luosi.training.optimizers import Optimizers, muon_and_adamw
+from luosi.training.schedules import Course
 
 SHAPE = ModelShape(
     family="qwen3", vocab_size=320, layers=2, width=32, heads=2, kv_heads=1, head_dim=16, ff=64, context=64
@@ -60,11 +62,14 @@ def inputs_of(**roles: Artifact) -> Inputs:
 
 
 def settings(**changes: object) -> Settings:
-    values: dict[str, object] = {
-        "steps": 20, "batch_rows": 4, "row_tokens": 32, "warmup_fraction": 0.1, "decay_fraction": 0.4,
-        "precision": "fp32", "compile": False, "seed": 0, "step_flop": 1.0, "threads": 1,
+    """Of 20 steps of 4 rows of 32 tokens; `changes` are of Settings or of `Course.steady`."""
+    course: dict[str, Any] = {"steps": 20, "rows": 4, "length": 32, "warmup_fraction": 0.1, "decay_fraction": 0.4}
+    course |= {name: changes.pop(name) for name in course if name in changes}
+    values: dict[str, Any] = {
+        "course": Course.steady(**course), "precision": "fp32", "compile": False, "seed": 0,
+        "flop": lambda step: float(step.rows), "threads": 1,
     }  # fmt: skip
-    return Settings(**{**values, **changes})  # type: ignore[arg-type]
+    return Settings(**{**values, **changes})
 
 
 def counting_rows(length: int = 32) -> PackedRows:
@@ -110,7 +115,7 @@ def small_corpus(folder: Path, sources: Sequence[str] = ("law", "code"), documen
 
 def killable_training(folder: Path, told: Connection) -> None:
     """For a process of its own: train with a checkpoint after every step, tell each step, leave the end in `folder`."""
-    luosi.training.loop.CHECKPOINT_SHARE = math.inf
+    luosi.training.checkpoints.STANDSTILL = math.inf
     model, result = small_training(Recorder(folder, at_step=told.send), steps=40, checkpoint_every_s=0.0)
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "end.safetensors")
     (folder / "curve.json").write_bytes(orjson.dumps(list(result.curve())))

@@ -226,10 +226,11 @@ class Example:
             steps.append({
                 "step": name, "stage": stage, "key": bill_line(name, stage, state)["key"], "state": state,
                 "inputs": inputs, "done": done, "total": total, "unit": "tokens" if name == "adapt" else "steps",
-                "metrics": {"loss": losses(done)} if name in ("adapt", "scratch") else {},
+                "metrics": learning(done) if name in ("adapt", "scratch") else {},
                 "message": "killed by signal 9" if state == "killed" else "xz is not installed" if state == "failed" else "",
                 "why": "finetune.rank 8 -> 16" if name == "adapt" else "", "attempts": 1,
-                "planned_s": SECONDS.get(name, 4.2), "spent_s": 0.0,
+                "planned_s": SECONDS.get(name, 4.2), "spent_s": 171.0 if done else 0.0,
+                "money": usd(2_100_000) if done else None, "left_s": (total - done) / 90 if state == "running" else None,
             })  # fmt: skip
         return renamed({"recipe": ref, "steps": steps}, ref)
 
@@ -289,9 +290,15 @@ class Example:
         return renamed({"routes": copy.deepcopy(ROUTES), "advice": advice}, ref)
 
 
-def losses(done: float) -> list[list[float]]:
-    xs = range(0, int(done), max(1, int(done) // 60))
-    return [[x, 2.1 + 1.4 * math.exp(-x / 6000) + 0.05 * math.sin(x / 300)] for x in xs]
+def learning(done: float) -> dict[str, list[list[float]]]:
+    """What a training reports: every metric as [[done, value]]."""
+    xs = range(0, int(done), max(1, int(done) // 900))
+    loss = [[x, 2.1 + 1.4 * math.exp(-x / 6000) + 0.08 * math.sin(x * x)] for x in xs]
+    speed = [[x, 14_000 + 900 * math.sin(x * x + 1) - (6000 if 9000 < x < 9200 else 0)] for x in xs]
+    return {
+        "loss": loss, "tokens_per_s": speed, "bpb": [[x, y / math.log(2) * 0.27] for x, y in loss],
+        "flop_per_s": [[x, 9.2e6 * y] for x, y in speed], "mfu": [[x, y * 2.4e-5] for x, y in speed],
+    }  # fmt: skip
 
 
 def renamed(answer: dict[str, Any], ref: str) -> dict[str, Any]:

@@ -481,8 +481,6 @@ class Workspace:
 
     def state(self, ref: RecipeRef) -> dict[str, Any]:
         """The chain as it stands: each step's state, inputs, progress and curves, for drawing."""
-        plan = self.plan(ref)
-        return {
-            "recipe": plan.recipe,
-            "steps": [step_state(line, read_attempts(self.store.attempts_file(line.key))) for line in plan.steps],
-        }
+        plan, rates = self.plan(ref), self.rates()
+        tries = {line.step: read_attempts(self.store.attempts_file(line.key)) for line in plan.steps}
+        return {"recipe": plan.recipe, "steps": [step_state(line, tries[line.step], rates) for line in plan.steps]}

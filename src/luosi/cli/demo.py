@@ -34,7 +34,7 @@ def demo(set_: SetOption = [], workspace: WorkspaceOption = DEFAULT_WORKSPACE) -
     plan = place.plan(recipe)
     print_plan(plan)
     say()
-    with stop_on_signals() as stop, watching(plan) as observer:
+    with stop_on_signals() as stop, watching(plan, place) as observer:
         place.run(recipe, observer=observer, stop=stop)
     print_verdict(place.verdict(recipe))
     print()

@@ -15,6 +15,7 @@ COMMANDS = {
     "new": "new.new",
     "plan": "plan.plan",
     "run": "run.run",
+    "watch": "watch.watch",
     "verdict": "verdict.verdict",
     "report": "report.report",
     "exam": "exam.app",

@@ -57,11 +57,15 @@ def run(
             "--cap-seconds", min=0, help="Stop (exit 3) when this run has taken so many seconds; run again to go on."
         ),
     ] = None,
+    tensorboard: Annotated[
+        str,
+        typer.Option(help="Write what the steps report as TensorBoard event files into this folder.", metavar="FOLDER"),
+    ] = "",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
 ) -> None:
     """Make everything the recipe names that is not there yet. Survives kill -9: run again and it goes on where it stopped."""
     place = Workspace(workspace)
-    with stop_on_signals() as stop, watching(place.plan(recipe, set_)) as observer:
+    with stop_on_signals() as stop, watching(place.plan(recipe, set_), place, tensorboard) as observer:
         place.run(recipe, overrides=set_, rebuild=rebuild, observer=observer, stop=stop, cap_s=cap)
     name = place.recipe(recipe, set_).name
     say(f"done: `luosi verdict {name}`, `luosi bill {name}`, `luosi serve`")

@@ -1,123 +1,134 @@
-"""Progress on stderr: bars on a terminal, one plain line per event elsewhere."""
+"""`luosi watch`: a run in another process, from the logs of its attempts."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Annotated, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import typer
 
-from luosi.cli.common import seconds
-from luosi.pipeline.runner import Observer, Planned
-from luosi.plan.steps import Plan
+from luosi.api import Workspace
+from luosi.cli.common import (
+    DEFAULT_WORKSPACE,
+    JsonOption,
+    LatestRecipeArgument,
+    WorkspaceOption,
+    latest,
+    print_json,
+    say,
+)
+from luosi.cli.event_files import EventFiles
+from luosi.cli.screen import on_screen
+from luosi.cli.standing import Work
+from luosi.ledger.live import Tail
+from luosi.pipeline.runner import Observer
+from luosi.plan.steps import Plan, StepPlan
 
-PLAIN_EVERY_S = 10.0
+LOOK_S = 1.0
+QUIET_S = 15.0
+"""Between two steps a run may be silent for so long, reading what the next one is made from."""
 
 
 @contextmanager
-def watching(plan: Plan) -> Iterator[Observer]:
-    """An observer that draws the run of `plan`."""
-    console = Console(stderr=True, highlight=False)
-    if not sys.stderr.isatty():
-        yield Lines(plan)
+def watching(plan: Plan, place: Workspace, tensorboard: str = "") -> Iterator[Observer]:
+    """An observer that shows the run of `plan` in `place` on stderr, and writes event files into the folder `tensorboard` where one is named."""
+    work = Work(plan, place)
+    if not tensorboard:
+        with on_screen(work) as observer:
+            yield observer
         return
-    with Bars(plan, console) as bars:
-        yield bars
+    with EventFiles(tensorboard, work) as files, on_screen(work, files) as observer:
+        yield observer
 
 
-class Lines:
-    """One line when a step begins, every ten seconds, and when it ends."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._expected = {line.step: line.estimate.seconds.p50 for line in plan.steps}
-        self._begun: dict[str, float] = {}
-        self._said: dict[str, float] = {}
-
-    def _print(self, step: str, text: str) -> None:
-        self._said[step] = time.monotonic()
-        print(f"{step:<14} {text}", file=sys.stderr, flush=True)
-
-    def step_started(self, step: str, planned: Planned) -> None:
-        """Say what is expected."""
-        self._begun[step] = time.monotonic()
-        self._print(step, f"building, about {seconds(self._expected[step])}")
-
-    def step_progress(self, step: str, done: float, total: float, unit: str, metrics: Mapping[str, float]) -> None:
-        """Say how far, seldom."""
-        if time.monotonic() - self._said.get(step, 0.0) >= PLAIN_EVERY_S:
-            self._print(step, f"{done:,.0f} of {total:,.0f} {unit}{_metrics(metrics)}")
-
-    def step_said(self, step: str, message: str) -> None:
-        """Pass on."""
-        self._print(step, message)
-
-    def step_finished(self, step: str, *, built: bool) -> None:
-        """Say how long it took."""
-        took = time.monotonic() - self._begun.get(step, time.monotonic())
-        self._print(step, f"done in {seconds(took)}" if built else "is there already")
-
-    def step_waiting(self, step: str) -> None:
-        """Say whom we wait for."""
-        if time.monotonic() - self._said.get(step, 0.0) >= PLAIN_EVERY_S:
-            self._print(step, "another process is building it; waiting")
+def watch(
+    recipe: LatestRecipeArgument = "",
+    workspace: WorkspaceOption = DEFAULT_WORKSPACE,
+    tensorboard: Annotated[
+        str, typer.Option(help="Write TensorBoard event files into this folder too.", metavar="FOLDER")
+    ] = "",
+    json: JsonOption = False,
+) -> None:
+    """Show a run that goes on in another process, until it ends (exit code 1 if not everything is there then); as JSON, how it stands now."""
+    place = Workspace(workspace)
+    recipe = latest(place, recipe)
+    if json:
+        print_json(_latest_figures(place.state(recipe)))
+        return
+    plan = place.plan(recipe)
+    with watching(plan, place, tensorboard) as observer:
+        left = follow(plan, place, observer)
+    if left:
+        say(f"nothing is running, {left} of {len(plan.steps)} steps are not there; to go on: luosi run {plan.recipe}")
+        raise typer.Exit(1)
+    say(f"everything is there: `luosi verdict {plan.recipe}`, `luosi bill {plan.recipe}`")
 
 
-class Bars:
-    """A bar for the whole run, in expected seconds, and one for the step at work."""
-
-    def __init__(self, plan: Plan, console: Console) -> None:
-        self._expected = {line.step: line.estimate.seconds.p50 for line in plan.steps}
-        self._console = console
-        self._progress = Progress(
-            SpinnerColumn(), TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-            console=console, transient=True,
-        )  # fmt: skip
-        self._whole = self._progress.add_task("whole run", total=sum(self._expected.values()) or 1.0, note="")
-        self._task = self._progress.add_task("", total=None, note="", visible=False)
-        self._finished = 0.0
-        self._begun = time.monotonic()
-
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def step_started(self, step: str, planned: Planned) -> None:
-        """A new bar."""
-        self._begun = time.monotonic()
-        self._progress.reset(self._task, total=None, description=step, note="", visible=True)
-
-    def step_progress(self, step: str, done: float, total: float, unit: str, metrics: Mapping[str, float]) -> None:
-        """Move both bars."""
-        note = f"{done:,.0f}/{total:,.0f} {unit}{_metrics(metrics)}"
-        self._progress.update(self._task, completed=done, total=total, note=note)
-        share = min(1.0, done / total) if total else 0.0
-        self._progress.update(self._whole, completed=self._finished + share * self._expected[step])
-
-    def step_said(self, step: str, message: str) -> None:
-        """A line above the bars."""
-        self._console.print(f"{step:<14} {message}", markup=False)
-
-    def step_finished(self, step: str, *, built: bool) -> None:
-        """A line above the bars for what was built."""
-        self._finished += self._expected[step]
-        self._progress.update(self._whole, completed=self._finished)
-        self._progress.update(self._task, visible=False)
-        note = f"done in {seconds(time.monotonic() - self._begun)}" if built else "is there already"
-        self._console.print(f"{step:<14} {note}", markup=False)
-
-    def step_waiting(self, step: str) -> None:
-        """Say whom we wait for."""
-        self._progress.update(
-            self._task, description=step, note="another process is building it; waiting", visible=True
-        )
+def _latest_figures(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of a recipe's steps with the last point of every curve alone."""
+    for step in state["steps"]:
+        step["metrics"] = {name: points[-1][1] for name, points in step["metrics"].items() if points}
+    return state
 
 
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return "".join(f"  {name} {value:,.4g}" for name, value in metrics.items())
+def follow(plan: Plan, place: Workspace, observer: Observer, pause: Callable[[float], None] = time.sleep) -> int:
+    """Tell `observer` what another process does, until all is there or nothing runs any more.
+
+    Returns:
+        How many steps are not there.
+    """
+    steps = [Followed(line, Tail(place.store.attempts_file(line.key)), observer) for line in plan.steps]
+    heard = time.monotonic()
+    while True:
+        for step in steps:
+            if step.look() or step.runs:
+                heard = time.monotonic()
+        left = sum(not step.there for step in steps)
+        if not left or time.monotonic() - heard > QUIET_S:
+            return left
+        pause(LOOK_S)
+
+
+class Followed:
+    """One step of somebody else's run."""
+
+    def __init__(self, line: StepPlan, tail: Tail, observer: Observer) -> None:
+        self._line, self._tail, self._observer = line, tail, observer
+        self.there = False
+        self._told = False
+        """Whether anything was said of it."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is being built now."""
+        return self._tail.last is not None and self._tail.last.runs
+
+    def look(self) -> bool:
+        """Tell what is new; whether anything was. At the first look, only of a try that is still under way."""
+        lines = self._tail.look()
+        if not self._told:
+            self._told = True
+            if self._line.state == "hit" and not self.runs:
+                self.there = True
+                self._observer.step_finished(self._line.step, built=False)
+                return False
+            begun = [number for number, line in enumerate(lines) if line["event"] == "start"]
+            lines = lines[begun[-1] :] if begun and self.runs else []
+        for line in lines:
+            self._tell(line)
+        return bool(lines)
+
+    def _tell(self, line: dict[str, object]) -> None:
+        step, observer = self._line.step, self._observer
+        if line["event"] == "start":
+            self.there = False
+            observer.step_started(step, self._line.for_runner())
+        elif isinstance(point := line.get("progress"), dict):
+            observer.step_progress(step, point["done"], point["total"], point["unit"], point["metrics"])
+        if line["event"] == "end" and line["reason"] == "published":
+            self.there = True
+            observer.step_finished(step, built=True)
+        elif line["event"] == "end":
+            observer.step_said(step, f"{line['reason']}: {line['message']}")

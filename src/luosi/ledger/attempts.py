@@ -7,7 +7,9 @@ it cost. A line torn by a kill is skipped, and the next writer begins a new line
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +18,10 @@ import psutil
 from pydantic import BaseModel, ConfigDict
 
 from luosi.cost import Cost, Estimate
+from luosi.ledger.live import NewLines, Sampled, alive
+
+MOST_POINTS = 4096
+"""Points of progress read of one try: of a long one every second, every fourth, ...; the log keeps them all."""
 
 Reason = Literal["running", "killed", "published", "failed", "budget", "interrupted"]
 
@@ -82,23 +88,50 @@ def _last_byte(path: Path) -> bytes:
 
 
 def read_attempts(path: Path) -> list[Try]:
-    """Every try in one key's log, oldest first; [] if there is no log."""
-    tries: dict[str, dict[str, Any]] = {}
-    for line in _lines(path):
-        event, name = line.pop("event"), line.get("attempt")
+    """Every try in one key's log, oldest first; [] if there is no log. What was read before in this process is not read again."""
+    return _log(path.absolute()).tries()
+
+
+class _Log:
+    """One key's log as far as it was read."""
+
+    def __init__(self, path: Path) -> None:
+        self._new, self._lock = NewLines(path), threading.Lock()
+        self._tries: dict[str, dict[str, Any]] = {}
+
+    def tries(self) -> list[Try]:
+        """Every try, oldest first."""
+        with self._lock:
+            anew, lines = self._new.read()
+            if anew:
+                self._tries = {}
+            for line in lines:
+                self._take(line)
+            return [_try(one) for one in self._tries.values()]
+
+    def _take(self, line: dict[str, Any]) -> None:
+        event, name = line.pop("event"), str(line.pop("attempt"))
         if event == "start":
-            pid, born = line.pop("pid"), line.pop("born")
-            reason = "running" if _is_alive(pid, born) else "killed"
-            cost = {**line, "id": name, "cost": Cost(), "foreign_cores": 0.0, "reason": reason, "message": ""}
-            tries[str(name)] = cost | {"progress": []}
-        elif name in tries:
-            one = tries[str(name)]
+            ending = {"reason": "running", "message": "", "cost": Cost(), "foreign_cores": 0.0}
+            self._tries[name] = {**line, "id": name, **ending, "progress": Sampled(MOST_POINTS)}
+        elif name in self._tries:
+            one = self._tries[name]
             one["cost"], one["foreign_cores"] = line["cost"], line["foreign_cores"]
             if line.get("progress"):
-                one["progress"].append(line["progress"])
+                one["progress"].add(Progress.model_validate(line["progress"]))
             if event == "end":
                 one["reason"], one["message"] = line["reason"], line["message"]
-    return [Try.model_validate({k: v for k, v in one.items() if k != "attempt"}) for one in tries.values()]
+
+
+_log = lru_cache(maxsize=4096)(_Log)
+
+
+def _try(one: dict[str, Any]) -> Try:
+    reason = one["reason"]
+    if reason == "running" and not alive(one["pid"], one["born"]):
+        reason = "killed"
+    kept = {name: value for name, value in one.items() if name not in ("pid", "born")}
+    return Try.model_validate(kept | {"reason": reason, "progress": tuple(one["progress"])})
 
 
 def all_attempts(folder: Path) -> list[Try]:
@@ -118,25 +151,6 @@ def builds(tries: Iterable[Try]) -> list[list[Try]]:
     return finished
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    for line in path.read_bytes().splitlines():
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue  # torn by a kill; the next line is whole
-        if isinstance(value, dict) and "event" in value:
-            yield value
-
-
 def process_born() -> float:
     """When this process started, to tell it from a later one with the same number."""
     return psutil.Process().create_time()
-
-
-def _is_alive(pid: int, born: float) -> bool:
-    try:
-        return bool(abs(psutil.Process(pid).create_time() - born) < 1.0)
-    except psutil.Error:
-        return False

@@ -53,13 +53,16 @@ class LoraLinear(nn.Module):
             return self.weight.float() + delta * (self.alpha / self.rank)
 
 
-def add_lora(model: Transformer, *, rank: int, alpha: float, targets: Sequence[str], seed: int) -> None:
+def add_lora(
+    model: Transformer, *, rank: int, alpha: float, targets: Sequence[str], seed: int, top_layers: int = 0
+) -> None:
     """Freeze `model` and put an adapter beside every projection named in `targets`. It computes the same until trained.
 
-    A is uniform within 1/sqrt(inputs) as in peft, B zero; equal seeds give equal bits.
+    A is uniform within 1/sqrt(inputs) as in peft, B zero; equal seeds give equal bits. With `top_layers` only so many of the last
+    layers get adapters, and nothing needs to go back through those below.
 
     Raises:
-        InputError: A target is no projection of a layer, there is none, or the rank is not positive.
+        InputError: A target is no projection of a layer, there is none, the rank is not positive, or there are fewer layers.
     """
     known = linear_sizes(model.shape)
     unknown = [target for target in targets if target not in known]
@@ -68,9 +71,14 @@ def add_lora(model: Transformer, *, rank: int, alpha: float, targets: Sequence[s
         raise InputError(f"LoRA's targets: {seen}, expected some of {', '.join(known)}")
     if rank < 1:
         raise InputError(f"LoRA's rank is {rank}, expected at least 1")
+    if not 0 <= top_layers <= model.shape.layers:
+        raise InputError(f"LoRA's top_layers is {top_layers}, but the model has {model.shape.layers} layers")
     model.requires_grad_(False)
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    for path, child in list(model.named_modules()):
+    first = model.shape.layers - (top_layers or model.shape.layers)
+    above = [(f"model.layers.{number}.{path}", child) for number, layer in list(enumerate(model.model.layers))[first:]
+             for path, child in list(layer.named_modules())]  # fmt: skip
+    for path, child in above:
         parent, _, name = path.rpartition(".")
         if name in targets:
             assert isinstance(child, nn.Linear), f"{path} has an adapter already"
@@ -90,6 +98,17 @@ def merged_state(model: Transformer) -> dict[str, Tensor]:
     return state
 
 
+def deltas(model: Transformer) -> dict[str, tuple[Tensor, Tensor]]:
+    """What the adapters of `model` add, by the name of the weight: (B times alpha / rank, A), whose product it is; fp32 on the CPU."""
+    return {
+        f"{name}.weight": (
+            module.lora_B.weight.detach().to("cpu", torch.float32) * (module.alpha / module.rank),
+            module.lora_A.weight.detach().to("cpu", torch.float32),
+        )
+        for name, module in _adapters(model).items()
+    }
+
+
 def save_adapter(folder: Path, model: Transformer, base_name: str) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors` (F32), which peft's `PeftModel.from_pretrained` reads.
 
@@ -101,6 +120,8 @@ def save_adapter(folder: Path, model: Transformer, base_name: str) -> None:
     adapters = _adapters(model)
     assert adapters, "the model has no adapters"
     first = next(iter(adapters.values()))
+    layers = sorted({int(name.split(".")[2]) for name in adapters})
+    part = {"layers_to_transform": layers, "layers_pattern": "layers"} if len(layers) < model.shape.layers else {}
     folder.mkdir(parents=True, exist_ok=True)
     config = {
         "peft_type": "LORA",
@@ -117,6 +138,7 @@ def save_adapter(folder: Path, model: Transformer, base_name: str) -> None:
         "use_rslora": False,
         "use_dora": False,
         "modules_to_save": None,
+        **part,
     }
     write_json(folder / "adapter_config.json", config)
     state = {

@@ -113,9 +113,29 @@ class Attention(nn.Module):
         # repeated rather than enable_gqa: CUDA's masked kernels would fall back to one that stores all the scores
         k_BHSD, v_BHSD = k_BKSD.repeat_interleave(self.groups, 1), v_BKSD.repeat_interleave(self.groups, 1)
         causal = mask is None and q_BHTD.shape[2] > 1
-        y_BHTD = F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, attn_mask=mask, is_causal=causal)
+        y_BHTD = attend(q_BHTD, k_BHSD, v_BHSD, mask, causal)
         y_BTC: Tensor = self.o_proj(y_BHTD.transpose(1, 2).flatten(2))
         return y_BTC
+
+
+WHOLE_SCORES = 512
+"""Positions up to which compiled attention on a CPU computes all scores at once."""
+
+
+def attend(q_BHTD: Tensor, k_BHSD: Tensor, v_BHSD: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
+    """Softmax of the scaled scores times the values, [B, H, T, D].
+
+    Compiled for a CPU, short sequences' scores are computed whole, masked ones too: what lies between the two products is
+    fused, which takes two thirds of the time of torch's blocked kernel at 256 positions.
+    """
+    if not (torch.compiler.is_compiling() and q_BHTD.device.type == "cpu" and k_BHSD.shape[2] <= WHOLE_SCORES):
+        return F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, attn_mask=mask, is_causal=causal)
+    scores = (q_BHTD @ k_BHSD.mT).float() / math.sqrt(q_BHTD.shape[-1])
+    if causal:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    return scores.softmax(-1).to(v_BHSD.dtype) @ v_BHSD
 
 
 class MLP(nn.Module):

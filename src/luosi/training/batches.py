@@ -25,6 +25,9 @@ IGNORED = -1
 """A target that is not learned: its position is read, but nothing is predicted from it."""
 
 
+SAMPLED_TOKENS = 10_000_000
+
+
 @dataclass(frozen=True)
 class Row:
     """`length` positions of the stream; `segments` number the documents within the row, from 0."""
@@ -171,15 +174,25 @@ def batch(rows: Rows, number: int, size: int) -> Batch:
     )
 
 
+def occurrences(dataset: TokenDataset, vocab_size: int) -> Ints:
+    """How often each of `vocab_size` tokens occurs in a sample of the dataset, [V]: every n-th token, some ten million at most."""
+    tokens = _tokens(dataset)
+    return np.bincount(tokens[:: len(tokens) // SAMPLED_TOKENS + 1], minlength=vocab_size)
+
+
+def _tokens(dataset: TokenDataset) -> npt.NDArray[np.integer]:
+    dtype = np.dtype(str(dataset.json("index.json")["dtype"])).newbyteorder("<")
+    return np.memmap(dataset.path / "tokens.bin", dtype=dtype, mode="r")
+
+
 def dataset_rows(dataset: TokenDataset, *, length: int, start: int, end: int, seed: int) -> ShuffledRows:
     """Rows of a TokenDataset in random order, memory-mapped: its size does not matter.
 
     Raises:
         DamagedArtifact: Its files do not fit each other.
     """
-    index = dataset.json("index.json")
     ids: list[str] = orjson.loads((dataset.path / "ids.json").read_bytes())
-    tokens = np.memmap(dataset.path / "tokens.bin", dtype=np.dtype(str(index["dtype"])).newbyteorder("<"), mode="r")
+    tokens = _tokens(dataset)
     offsets = np.fromfile(dataset.path / "offsets.bin", dtype="<u8").astype(np.int64)
     if len(offsets) != len(ids) + 1 or offsets[-1] != len(tokens) or np.any(np.diff(offsets) < 0):
         raise DamagedArtifact(

@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file per saved step, whole or absent; the newest two are kept.
+"""Checkpoints: one safetensors file per saved step, whole or absent, the newest two kept; written while training goes on.
 
 A file holds tensors and, in its header, one JSON object; no pickle is ever read. Written as a temporary file, synced, then
 renamed, so that neither a kill nor a power loss leaves half a checkpoint under its name. Knows nothing of what is saved.
@@ -7,15 +7,22 @@ renamed, so that neither a kill nor a power loss leaves half a checkpoint under 
 from __future__ import annotations
 
 import json
+import math
 import os
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 KEPT = 2
+
+STANDSTILL = 0.01
+"""Checkpoints are spaced so that copying them stops training for at most this share of the time."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Checkpoints:
     """The checkpoints in `folder`, which is made if absent."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, checkpoint: Checkpoint) -> None:
@@ -40,34 +47,121 @@ class Checkpoints:
         Raises:
             OSError: It could not be written (no space left, ...); the earlier ones stay.
         """
-        temporary = self._folder / "unfinished.tmp"
+        temporary = self.folder / "unfinished.tmp"
         try:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
             save_file(tensors, temporary, metadata={"notes": json.dumps(checkpoint.notes, sort_keys=True)})
             _sync(temporary)
-            temporary.replace(self._folder / f"step-{checkpoint.step:09d}.safetensors")
+            temporary.replace(self.folder / f"step-{checkpoint.step:09d}.safetensors")
         except (OSError, SafetensorError) as error:
             temporary.unlink(missing_ok=True)
             raise OSError(f"checkpoint of step {checkpoint.step} could not be written: {error}") from error
         if os.name == "posix":
-            _sync(self._folder)
+            _sync(self.folder)
         for old in self._files()[KEPT:]:
             old.unlink()
 
-    def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that can be read, or None; an unreadable one is passed over."""
+    def newest(self, most: int | None = None) -> Checkpoint | None:
+        """The newest checkpoint that can be read, of at most `most` steps; None if there is none. Unreadable ones are passed over."""
         for path in self._files():
+            if most is not None and _step(path) > most:
+                continue
             try:
                 with safe_open(path, framework="pt") as file:
                     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                     notes = json.loads(file.metadata()["notes"])
             except (OSError, SafetensorError, KeyError, TypeError, ValueError):
                 continue
-            return Checkpoint(int(path.stem.removeprefix("step-")), tensors, notes)
+            return Checkpoint(_step(path), tensors, notes)
         return None
 
+    def forget_after(self, step: int) -> None:
+        """Drop the checkpoints of more than `step` steps: training went back to before them."""
+        for path in self._files():
+            if _step(path) > step:
+                path.unlink()
+
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("step-*.safetensors"), reverse=True)
+        return sorted(self.folder.glob("step-*.safetensors"), reverse=True)
+
+
+class Snapshots:
+    """Saves checkpoints while training goes on: `take` copies into memory, a thread writes the copy; one write at a time.
+
+    They are spaced by Young (1974): sqrt(2 x what one costs x time between failures), where the cost is the copying plus what the
+    writing takes from the processor, both measured each time; never more than `most_s` apart, so that this is the most a kill
+    loses, unless copying alone would then take more than STANDSTILL of the time.
+
+    Args:
+        checkpoints: Where to.
+        failures_every_s: Expected seconds between failures of the machine.
+        most_s: Seconds between two at most. The first is due at once: it measures the cost.
+    """
+
+    def __init__(self, checkpoints: Checkpoints, *, failures_every_s: float, most_s: float) -> None:
+        self._checkpoints, self._failures_every_s, self._most_s = checkpoints, failures_every_s, most_s
+        self._copies: dict[str, Tensor] = {}
+        self._writer: threading.Thread | None = None
+        self._failure = ""
+        self._taken_at = -math.inf
+        self._copying_s = self._writing_s = 0.0
+        self.standstill_s = 0.0
+        """Seconds for which training stood still so far."""
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds from one to the next, by what the last one cost."""
+        young = math.sqrt(2 * (self._copying_s + self._writing_s) * self._failures_every_s)
+        return max(min(young, self._most_s), self._copying_s / STANDSTILL)
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for one; never while one is being written."""
+        writing = self._writer is not None and self._writer.is_alive()
+        return not writing and time.monotonic() - self._taken_at >= self.interval_s
+
+    def take(self, checkpoint: Checkpoint) -> None:
+        """Save it: from the moment that this returns, its tensors may change."""
+        began, worked = time.monotonic(), time.thread_time()
+        self.wait()
+        self._copies = {name: self._copy(name, tensor) for name, tensor in checkpoint.tensors.items()}
+        if on_device := any(tensor.is_cuda for tensor in checkpoint.tensors.values()):
+            torch.cuda.synchronize()
+        kept = Checkpoint(checkpoint.step, self._copies, checkpoint.notes)
+        self._writer = threading.Thread(target=self._write, args=(kept,), name="checkpoint")
+        self._writer.start()
+        self._taken_at = time.monotonic()
+        self.standstill_s += self._taken_at - began
+        # on a CPU the work alone: what others took from the processor meanwhile, they would have taken anyway
+        self._copying_s = self._taken_at - began if on_device else time.thread_time() - worked
+
+    def wait(self) -> None:
+        """Until what was taken is on the disk, or could not be written."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def failure(self) -> str:
+        """Why the last one could not be written, or ""; told once."""
+        told, self._failure = self._failure, ""
+        return told
+
+    def _copy(self, name: str, tensor: Tensor) -> Tensor:
+        copy = self._copies.get(name)
+        if copy is None or copy.shape != tensor.shape or copy.dtype != tensor.dtype:
+            copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+        return copy.copy_(tensor.detach(), non_blocking=True)
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        began = time.thread_time()
+        try:
+            self._checkpoints.save(checkpoint)
+        except OSError as error:
+            self._failure = str(error)
+        self._writing_s = time.thread_time() - began
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step-"))
 
 
 def _sync(path: Path) -> None:

@@ -31,10 +31,11 @@ MICRO_TOKENS = 8192
 
 
 def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen_bytes: int) -> int:
-    """Peak bytes: torch itself, frozen weights, weights + gradients + two momenta of what is trained, activations.
+    """Peak bytes: torch itself, frozen weights, weights + gradients + two momenta of what is trained and a checkpoint's copy of all
+    but the gradients, activations.
 
     A layer keeps for the backward pass about 14 values per unit of width and 5 per unit of its MLP, at 2 to 4 bytes each.
     """
     frozen = frozen_bytes * shape.parameters
     activations = 3 * min(batch_tokens, MICRO_TOKENS) * shape.layers * (14 * shape.width + 5 * shape.ff)
-    return 400_000_000 + frozen + 16 * trained + activations
+    return 400_000_000 + frozen + 28 * trained + activations

@@ -2,75 +2,90 @@
 
 Killed anywhere and called again with the same arguments, it goes on from its newest checkpoint and, on a CPU, ends in the
 same bits as an uninterrupted run: the order of data depends on the step alone, and threads and mode (compiled or not) are
-those of the first start. Knows neither stages nor where models come from.
+those of the first start. In several processes at once (see `workers`) each takes its share of every batch. A bad loss sends it
+back to the last good checkpoint and past the batch. Knows neither stages nor where models come from.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import math
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+import orjson
 import torch
+from torch import Tensor
 
-from luosi.artifacts.base import write_json
-from luosi.cost import Cost
+from luosi.cost import Cost, Machine
 from luosi.errors import BudgetExceeded, Interrupted, TrainingDiverged
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
-from luosi.training.batches import IGNORED, Batch, Rows, batch
-from luosi.training.checkpoints import Checkpoint, Checkpoints
+from luosi.training import workers
+from luosi.training.batches import IGNORED, Batch, Rows
+from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
 from luosi.training.estimates import MICRO_TOKENS
-from luosi.training.loss import cross_entropy_sum
+from luosi.training.faults import AVERAGED, diverged, fault, ran_away
+from luosi.training.loss import Words, cross_entropy_sum
 from luosi.training.optimizers import Optimizers
-from luosi.training.schedules import wsd
+from luosi.training.schedules import Course, Step
+from luosi.training.state import Run, first_start, reproducible, restore, resumed
 
 CLIP_NORM = 1.0
 """Gradients of a larger norm are scaled down to it."""
 
-WINDOW = 20
-"""Steps over which losses are averaged to tell whether training ran away."""
-
-RAN_AWAY_NATS = 1.0
-"""How far the mean loss of the last WINDOW steps may lie above that of the first."""
-
 MAX_EPOCHS = 4
 """Passes over the text up to which repeating it is nearly as good as new text."""
 
-CHECKPOINT_SHARE = 0.05
-"""Checkpoints are spaced so that writing them takes at most this share of the time."""
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class Settings:
     """What the loop needs to know besides model, data and optimizers."""
 
-    steps: int
-    batch_rows: int
-    row_tokens: int
-    warmup_fraction: float
-    decay_fraction: float
+    course: Course
     precision: Literal["bf16", "fp32"]
     compile: bool
     seed: int
-    step_flop: float
-    """FLOP of one step, for the bill."""
+    flop: Callable[[Step], float]
+    """FLOP of a step, for the bill."""
     threads: int = 0
-    """CPU threads at the first start; 0 for torch's choice."""
+    """CPU threads at the first start; 0 for torch's choice, divided among the workers."""
     checkpoint_every_s: float = 20.0
+    """Seconds between checkpoints at most; see `Snapshots`."""
+    failures_every_s: float = DAY_S
+    """Expected seconds between failures of the machine."""
+    positions_per_byte: float = 0.0
+    """Learned positions per UTF-8 byte of text, to tell bits per byte; 0 where that is not known."""
+    words: Words | None = None
+    """Where the loss is taken over drawn words; None for the whole vocabulary throughout."""
+
+    def identity(self) -> dict[str, object]:
+        """What a resumed run must have in common with its first start, as its checkpoint says it."""
+        course = asdict(self.course)
+        words = (self.words.count, self.words.rows) if self.words else None
+        whole = {
+            "precision": self.precision,
+            "seed": self.seed,
+            "words": words,
+            **{f"course.{name}": course[name] for name in course},
+        }
+        return dict(orjson.loads(orjson.dumps(whole)))
 
 
 class Watcher(Protocol):
     """What the loop uses of a stage's Context."""
 
     scratch: Path
+    machine: Machine
+
+    @property
+    def stop_reason(self) -> str: ...  # noqa: D102
 
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None: ...  # noqa: D102
 
@@ -84,74 +99,38 @@ class Result:
     """What a finished training tells."""
 
     losses: list[float]
-    """Of each step's batch, in nats per learned token."""
-    step_tokens: int
+    """Of each step's batch, in nats per learned token; nan where it was skipped."""
+    course: Course
+    skipped: dict[int, str]
+    """Steps, from 0, whose batches were not learned from, and why."""
     tokens_per_s: float
     """The median of this attempt's steps; 0 if it had none to do."""
+    standstill: float
+    """Share of this attempt's steps' time for which they stood still for checkpoints."""
 
     def curve(self) -> Iterator[dict[str, object]]:
-        """Rows of `curve.jsonl`: steps done, tokens seen, the last step's loss."""
-        for step, loss in enumerate(self.losses, 1):
-            yield {"step": step, "tokens": step * self.step_tokens, "loss": loss}
+        """Rows of `curve.jsonl`: steps done, tokens seen, the last step's loss; skipped steps are left out."""
+        for number, loss in enumerate(self.losses):
+            if math.isfinite(loss):
+                step = self.course.at(number)
+                tokens = (step.first_row + step.rows) * self.course.length
+                yield {"step": number + 1, "tokens": tokens, "loss": loss}
 
     @property
     def final_loss(self) -> float:
         """Mean over the last steps, nats per learned token."""
-        return statistics.fmean(self.losses[-WINDOW:])
-
-
-@dataclass
-class _Run:
-    """Where a run stands, and the mode that its first start fixed."""
-
-    threads: int
-    compiled: bool
-    losses: list[float] = field(default_factory=list)
-
-    @property
-    def step(self) -> int:
-        """Steps done."""
-        return len(self.losses)
+        return statistics.fmean(loss for loss in self.losses[-AVERAGED:] if math.isfinite(loss))
 
 
 def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Settings, context: Watcher) -> Result:
     """Train what `optimizers` hold of `model`, in place, from the newest checkpoint in `context.scratch` or from the start.
 
     Raises:
-        TrainingDiverged: The loss is not a number or ran away; the last good checkpoint stays.
+        InputError: The checkpoint is of other settings, or a batch does not divide among the workers.
+        TrainingDiverged: The loss ran away or stayed bad; the last good checkpoint stays.
         BudgetExceeded, Interrupted: From `context.progress`; a checkpoint was saved before.
     """
-    checkpoints = Checkpoints(context.scratch / "checkpoints")
-    run = _start_or_resume(checkpoints, optimizers, settings, context)
-    context.progress(run.step, settings.steps, "steps")
-    step_tokens = settings.batch_rows * settings.row_tokens
-    speeds: list[float] = []
-    saved_at, save_s = time.monotonic(), 0.0
-    with _reproducible(run.threads):
-        hidden = torch.compile(model.hidden, dynamic=False) if run.compiled else model.hidden
-        while run.step < settings.steps:
-            began = time.monotonic()
-            part = batch(rows, run.step, settings.batch_rows)
-            loss = _forward_backward(model, hidden, part, settings)
-            norm = float(torch.nn.utils.clip_grad_norm_(optimizers.parameters.values(), CLIP_NORM))
-            _check(loss, norm, run, part, context)
-            optimizers.step(_multiplier(run.step, settings))
-            run.losses.append(loss)
-            context.spend(Cost(flop=settings.step_flop, tokens=step_tokens))
-            now = time.monotonic()
-            speeds.append(step_tokens / (now - began))
-            if run.step == settings.steps or now - saved_at > max(
-                settings.checkpoint_every_s, save_s / CHECKPOINT_SHARE
-            ):
-                _save(checkpoints, run, optimizers, context)
-                saved_at = time.monotonic()
-                save_s = saved_at - now
-            try:
-                context.progress(run.step, settings.steps, "steps", loss=loss, tokens_per_s=speeds[-1])
-            except (BudgetExceeded, Interrupted):
-                _save(checkpoints, run, optimizers, context)
-                raise
-    return Result(run.losses, step_tokens, statistics.median(speeds) if speeds else 0.0)
+    return _Training(model, rows, optimizers, settings, context).to_the_end()
 
 
 def warn_of_epochs(epochs: float, context: Watcher) -> None:
@@ -167,94 +146,164 @@ def best_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _multiplier(step: int, settings: Settings) -> float:
-    return wsd(step, settings.steps, warmup_fraction=settings.warmup_fraction, decay_fraction=settings.decay_fraction)
+class _Training:
+    """One attempt."""
+
+    def __init__(
+        self, model: Transformer, rows: Rows, optimizers: Optimizers, settings: Settings, context: Watcher
+    ) -> None:
+        self._model, self._rows, self._optimizers = model, rows, optimizers
+        self._settings, self._course, self._context = settings, settings.course, context
+        self._team = workers.here()
+        for phase in self._course.phases:
+            self._team.share(phase.rows * self._course.length // phase.row_tokens)
+        self._checkpoints = Checkpoints(context.scratch / "checkpoints")
+        self._seconds: list[float] = []
+        self._speeds: list[float] = []
+        self._run = self._start(self._checkpoints.newest())
+        self._snapshots = Snapshots(
+            self._checkpoints, failures_every_s=settings.failures_every_s, most_s=settings.checkpoint_every_s
+        )
+
+    def to_the_end(self) -> Result:
+        """All steps that are left."""
+        run, steps = self._run, self._course.steps
+        self._context.progress(run.step, steps, "steps")
+        try:
+            with reproducible(run.threads):
+                hidden = torch.compile(self._model.hidden, dynamic=False) if run.compiled else self._model.hidden
+                while run.step < steps:
+                    began = time.monotonic()
+                    metrics = self._advance(hidden, began)
+                    self._seconds.append(time.monotonic() - began)
+                    self._context.progress(run.step, steps, "steps", **metrics)
+            standstill = self._snapshots.standstill_s / max(sum(self._seconds), 1e-9)
+            self._save()
+        except (BudgetExceeded, Interrupted):
+            self._save()
+            raise
+        finally:
+            self._snapshots.wait()
+            self._tell_failure()
+        speed = statistics.median(self._speeds) if self._speeds else 0.0
+        return Result(run.losses, self._course, run.faults.skipped, speed, standstill)
+
+    def _advance(self, hidden: Callable[..., Tensor], began: float) -> dict[str, float]:
+        """One step, or a step back; what is to be told of it."""
+        run, context = self._run, self._context
+        step = self._course.at(run.step)
+        if run.step in run.faults.skipped:
+            run.losses.append(math.nan)
+            return {}
+        part = _batch(self._rows, step, self._course.length)
+        loss = self._gradients(hidden, part, step)
+        if loss is None:
+            return {}
+        norm = float(torch.nn.utils.clip_grad_norm_(self._optimizers.parameters.values(), CLIP_NORM))
+        tokens, flop = part.tokens_BT.size, self._settings.flop(step)
+        context.spend(Cost(flop=flop, tokens=tokens))
+        if what := fault(loss, norm, run.losses):
+            self._go_back(what, part)
+            return {}
+        if what := ran_away(run.losses):
+            raise self._diverged(what, part)
+        if self._snapshots.due:  # now, as the loss has shown that the weights are good
+            self._save()
+        self._tell_failure()
+        self._optimizers.step(step.multiplier)
+        run.losses.append(loss)
+        seconds = time.monotonic() - began
+        self._speeds.append(tokens / seconds)
+        peak = context.machine.bf16_flops if self._settings.precision == "bf16" else context.machine.fp32_flops
+        devices = self._team.count if context.machine.device == "cuda" else 1
+        speed = {"tokens_per_s": tokens / seconds, "flop_per_s": flop / seconds}
+        told = {"loss": loss, **speed, "mfu": flop / seconds / (peak * devices)}
+        if self._settings.positions_per_byte:
+            told["bpb"] = loss / math.log(2) * self._settings.positions_per_byte
+        return told
+
+    def _gradients(self, hidden: Callable[..., Tensor], part: Batch, step: Step) -> float | None:
+        """Gradients of the batch's mean loss into the parameters, piece by piece; returns that loss in nats per learned token.
+
+        Breaks off between two pieces, with None, if the step must stop.
+        """
+        precision, device = self._settings.precision, next(self._model.parameters()).device
+        mine = self._team.share(len(part.tokens_BT))
+        tokens, targets, segments = (
+            torch.from_numpy(array[mine]).to(device) for array in (part.tokens_BT, part.targets_BT, part.segments_BT)
+        )
+        total = torch.zeros((), device=device)
+        learned = max(1, int((part.targets_BT != IGNORED).sum()))
+        size = _piece_rows(*tokens.shape)
+        words = self._settings.words
+        draw = words.draw(step.first_row, self._team.rank) if words else None
+        for begin in range(0, len(tokens), size):
+            if self._context.stop_reason:
+                return None
+            piece = slice(begin, begin + size)
+            with autocast(precision, device.type):
+                states = hidden(tokens[piece], segments_BT=segments[piece]).flatten(0, 1)
+                loss = cross_entropy_sum(states, self._model.head_weight, targets[piece].flatten(), precision, draw)
+            torch.autograd.backward(loss / learned)
+            total += loss.detach() / learned
+        self._team.sum(self._optimizers.parameters.values(), total)
+        return float(total)
+
+    def _go_back(self, what: str, part: Batch) -> None:
+        """To the last good checkpoint, from where the batch is going to be skipped."""
+        run = self._run
+        step, most = run.step, run.faults.skip(run.step, what)
+        self._snapshots.wait()
+        self._team.meet()  # what the first worker has written is there for all
+        nothing_left = len(run.faults.skipped) == self._course.steps
+        saved = None if most is None or nothing_left else self._checkpoints.newest(most)
+        if saved is None:
+            raise self._diverged(what, part)
+        self._context.say(
+            f"warning: step {step + 1}: {what}; going back to step {saved.step} and skipping the batch of "
+            + " and ".join(f"step {one + 1}" for one in sorted(run.faults.skipped) if one >= saved.step)
+        )
+        restore(run, saved, self._optimizers)
+        if self._team.rank == 0:
+            self._checkpoints.forget_after(saved.step)
+        self._save()
+
+    def _diverged(self, what: str, part: Batch) -> TrainingDiverged:
+        return diverged(self._run.step, what, self._run.faults, part.documents, self._context.scratch)
+
+    def _start(self, saved: Checkpoint | None) -> Run:
+        settings, say = self._settings, self._context.say
+        identity = settings.identity()
+        if saved is None:
+            return first_start(
+                identity, self._team, seed=settings.seed, threads=settings.threads, compile=settings.compile, say=say
+            )
+        run = resumed(saved, identity, self._team, threads=settings.threads, say=say)
+        restore(run, saved, self._optimizers)
+        say(f"going on from the checkpoint of step {run.step} of {self._course.steps}")
+        return run
+
+    def _save(self) -> None:
+        """Take a checkpoint, if this is the first worker; a disk that cannot take it only costs the way back."""
+        if self._team.rank == 0:
+            self._snapshots.take(self._run.checkpoint(self._optimizers))
+
+    def _tell_failure(self) -> None:
+        if what := self._snapshots.failure():
+            self._context.say(f"warning: {what}; training goes on, a kill would fall back to an earlier checkpoint")
 
 
-def _forward_backward(model: Transformer, hidden: object, part: Batch, settings: Settings) -> float:
-    """Gradients of the batch's mean loss into the parameters, piece by piece; returns that loss in nats per learned token."""
-    assert callable(hidden)
-    device = next(model.parameters()).device
+def _batch(rows: Rows, step: Step, length: int) -> Batch:
+    """A step's rows, cut to its row length."""
+    parts = [rows.row(number) for number in range(step.first_row, step.first_row + step.rows)]
     tokens, targets, segments = (
-        torch.from_numpy(array).to(device) for array in (part.tokens_BT, part.targets_BT, part.segments_BT)
+        np.stack(arrays).reshape(step.rows * length // step.row_tokens, step.row_tokens)
+        for arrays in zip(*((part.tokens_T, part.targets_T, part.segments_T) for part in parts), strict=True)
     )
-    total = torch.zeros((), device=device)
-    learned = max(1, int((part.targets_BT != IGNORED).sum()))
-    size = _piece_rows(settings)
-    for begin in range(0, settings.batch_rows, size):
-        piece = slice(begin, begin + size)
-        with autocast(settings.precision, device.type):
-            states = hidden(tokens[piece], segments_BT=segments[piece]).flatten(0, 1)
-            loss = cross_entropy_sum(states, model.head_weight, targets[piece].flatten(), settings.precision)
-        torch.autograd.backward(loss / learned)
-        total += loss.detach()
-    return float(total) / learned
+    return Batch(tokens, targets, segments, tuple(dict.fromkeys(name for part in parts for name in part.documents)))
 
 
-def _piece_rows(settings: Settings) -> int:
+def _piece_rows(rows: int, row_tokens: int) -> int:
     """The most rows, dividing the batch evenly, that stay within MICRO_TOKENS: equal shapes are compiled once."""
-    fitting = max(1, MICRO_TOKENS // settings.row_tokens)
-    return max(
-        size for size in range(1, settings.batch_rows + 1) if settings.batch_rows % size == 0 and size <= fitting
-    )
-
-
-def _check(loss: float, norm: float, run: _Run, part: Batch, context: Watcher) -> None:
-    """Stop before the update if the loss or the gradient is not a number, or the loss ran away."""
-    if np.isfinite(loss) and np.isfinite(norm):
-        first, last = run.losses[:WINDOW], run.losses[-WINDOW:]
-        if run.step < 2 * WINDOW or statistics.fmean(last) < statistics.fmean(first) + RAN_AWAY_NATS:
-            return
-        what = f"the mean loss rose from {statistics.fmean(first):.2f} to {statistics.fmean(last):.2f}"
-    else:
-        what = f"the loss is {loss:.4g} and the gradient's norm {norm:.4g}"
-    write_json(context.scratch / "diverged.json", {"step": run.step + 1, "documents": list(part.documents)})
-    shown = ", ".join(part.documents[:8]) + (f" and {len(part.documents) - 8} more" if len(part.documents) > 8 else "")
-    raise TrainingDiverged(
-        f"training diverged at step {run.step + 1}: {what}; the batch holds the documents {shown}",
-        hint="lower the learning rate, or look at these documents; the last good checkpoint is kept "
-        f"(all of the batch's documents: {context.scratch / 'diverged.json'})",
-    )
-
-
-def _start_or_resume(checkpoints: Checkpoints, optimizers: Optimizers, settings: Settings, context: Watcher) -> _Run:
-    saved = checkpoints.newest()
-    if saved is None:
-        torch.manual_seed(settings.seed)
-        compiled = settings.compile and shutil.which(os.environ.get("CXX", "g++")) is not None
-        if settings.compile and not compiled:
-            context.say("warning: no C++ compiler was found, training goes on uncompiled; it only takes longer")
-        return _Run(settings.threads or torch.get_num_threads(), compiled)
-    run = _Run(int(str(saved.notes["threads"])), bool(saved.notes["compiled"]), saved.tensors.pop("losses").tolist())
-    torch.set_rng_state(saved.tensors.pop("rng"))
-    with torch.no_grad():
-        for name, parameter in optimizers.parameters.items():
-            parameter.copy_(saved.tensors.pop(f"parameter/{name}"))
-    optimizers.load(saved.tensors)
-    context.say(f"going on from the checkpoint of step {run.step} of {settings.steps}")
-    return run
-
-
-def _save(checkpoints: Checkpoints, run: _Run, optimizers: Optimizers, context: Watcher) -> None:
-    """Save what a resumed run needs; a disk that cannot take it only costs the way back."""
-    tensors = {f"parameter/{name}": parameter for name, parameter in optimizers.parameters.items()}
-    tensors |= optimizers.state()
-    tensors |= {"losses": torch.tensor(run.losses, dtype=torch.float64), "rng": torch.get_rng_state()}
-    notes: dict[str, object] = {"threads": run.threads, "compiled": run.compiled}
-    try:
-        checkpoints.save(Checkpoint(run.step, tensors, notes))
-    except OSError as error:
-        context.say(f"warning: {error}; training goes on, a kill would fall back to an earlier checkpoint")
-
-
-@contextmanager
-def _reproducible(threads: int) -> Iterator[None]:
-    """`threads` threads and deterministic algorithms while inside; on a CPU the same inputs then give the same bits."""
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(not torch.cuda.is_available())
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+    fitting = max(1, MICRO_TOKENS // row_tokens)
+    return max(size for size in range(1, rows + 1) if rows % size == 0 and size <= fitting)

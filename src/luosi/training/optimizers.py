@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from luosi.training.muon import Muon
+
 
 class Optimizers:
     """Several torch optimizers that step together; each group's learning rate is its peak times one multiplier.
@@ -46,7 +48,9 @@ class Optimizers:
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` gave."""
+        """Put back what `state` gave, and nothing else: before the first step there is none."""
+        for part in self._parts:
+            part.state.clear()
         parameters = self.parameters
         owners = {p: part for part in self._parts for group in part.param_groups for p in group["params"]}
         for key, value in state.items():
@@ -65,7 +69,7 @@ def muon_and_adamw(model: nn.Module, *, matrix_lr: float, vector_lr: float, weig
     matrices = [p for p, name in names.items() if p.ndim == 2 and ".layers." in name]
     chosen = set(matrices)
     others = [p for p in names if p not in chosen]
-    muon = torch.optim.Muon(matrices, lr=matrix_lr, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw")
+    muon = Muon(matrices, lr=matrix_lr, weight_decay=weight_decay)
     return Optimizers([muon, _adamw([{"params": others, "weight_decay": 0.0}], vector_lr)], names)
 
 

@@ -1,4 +1,4 @@
-"""Options for ECharts: curves of a step, and the routes as quality against cost with error bars. Pure data, no page."""
+"""Options for ECharts: the routes as quality against cost with error bars. Pure data, no page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from luosi.web.routes import COLOURS, Named
 
 MUTED, LINE = "#5c6b7a", "#e3e8ee"
 Z95 = 1.959963984540054
-MAX_POINTS = 400
 SIDE_BY_SIDE = 0.07
 """Share of the cost axis within which two marks would cover each other on a phone."""
 MARK_PX, ASIDE_PX, MARGIN = 22, 24, 1.6
@@ -25,24 +24,12 @@ SCALE = {"own": 100, "accuracy": 100, "bpb": 1}
 """Qualities that can be drawn, with what they are multiplied by."""
 
 
-def _axis(name: str, **more: object) -> dict[str, Any]:
+def axis(name: str, **more: object) -> dict[str, Any]:
+    """A value axis with its title beside it, in the pages' colours."""
     return {
         "type": "value", "name": name, "nameLocation": "middle", "nameTextStyle": {"color": MUTED, "fontSize": 12}, "nameTruncate": {"maxWidth": 240},
         "axisLabel": {"color": MUTED, "hideOverlap": True}, "splitLine": {"lineStyle": {"color": LINE}},
         "axisLine": {"lineStyle": {"color": MUTED}}, **more,
-    }  # fmt: skip
-
-
-def curve(name: str, points: Sequence[Sequence[float]], unit: str) -> dict[str, Any]:
-    """One metric over the work done; at most `MAX_POINTS` points, the last one kept."""
-    stride = -(-len(points) // MAX_POINTS) or 1
-    shown = [list(point) for point in points[::-1][::stride][::-1]]
-    return {
-        "animation": False, "color": COLOURS, "grid": {"left": 62, "right": 18, "top": 14, "bottom": 44},
-        "tooltip": {"trigger": "axis", "renderMode": "richText"},
-        "xAxis": _axis(unit, nameGap=28, splitLine={"show": False}),
-        "yAxis": _axis(name, nameGap=46, scale=True),
-        "series": [{"type": "line", "name": name, "data": shown, "showSymbol": len(shown) < 2, "lineStyle": {"width": 2}}],
     }  # fmt: skip
 
 
@@ -76,7 +63,7 @@ def routes(
         "animation": False, "grid": {"left": 62, "right": 28, "top": 20, "bottom": 46},
         "tooltip": {"trigger": "item", "renderMode": "richText", "confine": True},
         "xAxis": _cost_axis(f"{titles[cost]} ({currency})" if currency else titles[cost], prices),
-        "yAxis": _axis(title, nameGap=42, scale=True, inverse=quality == "bpb"),
+        "yAxis": axis(title, nameGap=42, scale=True, inverse=quality == "bpb"),
         "series": series,
     }  # fmt: skip
     return options, [row for row in rows if row.get(quality) is None]
@@ -119,9 +106,9 @@ def beside(prices: Sequence[float]) -> list[int]:
 def _cost_axis(name: str, prices: Sequence[float]) -> dict[str, Any]:
     """Logarithmic, with marks at 1, 2 and 5 times the powers of ten; from 0 on where something costs nothing."""
     if not prices:
-        return _axis(name, min=0, max=1, axisLabel={"show": False}, axisTick={"show": False}, splitLine={"show": False})
+        return axis(name, min=0, max=1, axisLabel={"show": False}, axisTick={"show": False}, splitLine={"show": False})
     if min(prices) <= 0:
-        return _axis(name, nameGap=30, min=0)
+        return axis(name, nameGap=30, min=0)
     low, high = min(prices) / MARGIN, max(prices) * MARGIN
     ticks = [
         float(f"{step}e{power}")
@@ -131,7 +118,7 @@ def _cost_axis(name: str, prices: Sequence[float]) -> dict[str, Any]:
     ticks = [tick for tick in ticks if low <= tick <= high]
     marks = {"customValues": ticks}
     label = {"color": MUTED, "hideOverlap": True, ":formatter": "(value) => String(+value.toPrecision(3))", **marks}
-    return _axis(
+    return axis(
         name, nameGap=30, type="log", min=low, max=high, axisLabel=label, axisTick=marks, splitLine={"show": False}
     )
 

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nicegui import ui
 
-from luosi.web import charts
+from luosi.web import curves
 from luosi.web.chain import draw, progress
-from luosi.web.figures import duration, short
+from luosi.web.figures import duration, money, short
 from luosi.web.frame import View, choose_recipe, say, trouble
 from luosi.web.source import Unreadable, ask_json
 
 LOOK_S = 2.0
 
 
-class Pace:
-    """How fast the running step goes, by what this page saw of it."""
-
-    def __init__(self) -> None:
-        self._first: dict[str, tuple[float, float]] = {}
-
-    def left(self, step: Mapping[str, Any], now: float) -> float | None:
-        """Seconds a step still needs: by its pace, else by the plan; None if neither is known."""
-        if step["state"] == "hit":
-            return 0.0
-        planned = step.get("planned_s")
-        by_plan = None if planned is None else planned * (1 - progress(step))
-        if step["state"] != "running":
-            return by_plan
-        begun, done = self._first.setdefault(step["key"], (now, step["done"]))
-        if step["done"] <= done or now - begun < LOOK_S:
-            return by_plan
-        return float((step["total"] - step["done"]) * (now - begun) / (step["done"] - done))
+def left(step: Mapping[str, Any]) -> float | None:
+    """Seconds a step still needs: as its log tells, else by the plan; None if neither is known."""
+    if step["state"] == "hit":
+        return 0.0
+    if step.get("left_s") is not None:
+        return float(step["left_s"])
+    planned = step.get("planned_s")
+    return None if planned is None else float(planned * (1 - progress(step)))
 
 
 async def show(view: View) -> None:
@@ -55,7 +44,7 @@ class Board:
 
     def __init__(self, view: View, recipe: str, state: Mapping[str, Any]) -> None:
         self._view, self._words, self._recipe = view, view.words, recipe
-        self._pace, self._drawn = Pace(), ""
+        self._drawn = ""
         self._steps: Sequence[Mapping[str, Any]] = state["steps"]
         self._chosen = _interesting(self._steps)
         self._plots: dict[str, Any] = {}
@@ -80,7 +69,7 @@ class Board:
         self._update_step()
 
     def _refresh(self) -> None:
-        words, steps, now = self._words, self._steps, time.monotonic()
+        words, steps = self._words, self._steps
         picture = str(draw([{**step, "done": 0} for step in steps], words, self._recipe))
         if picture != self._drawn:  # drawn anew only when a state changes: it would lose the keyboard's focus
             self._drawn = picture
@@ -90,10 +79,10 @@ class Board:
         ui.run_javascript(f"luosiShares({shares}, {chosen})")
         done = sum(step["state"] == "hit" for step in steps)
         text = words("summary", done=done, count=len(steps))
-        left = [self._pace.left(step, now) for step in steps]
+        ahead = [left(step) for step in steps]
         running = any(step["state"] == "running" for step in steps)
-        if running and all(seconds is not None for seconds in left):
-            text += " · " + words("remaining", time=duration(sum(seconds or 0 for seconds in left)))
+        if running and all(seconds is not None for seconds in ahead):
+            text += " · " + words("remaining", time=duration(sum(seconds or 0 for seconds in ahead)))
         idle = not running and done < len(steps)
         self._summary.text = f"{text} · {words('nothing_runs')}" if idle else text
         self._command.text = f"luosi run {self._recipe}"
@@ -119,9 +108,9 @@ class Board:
             )
             self._plots = {}
             with ui.element("div").classes("curves"):
-                for name, points in _curves(step).items():
-                    options = charts.curve(name, points, step["unit"])
-                    self._plots[name] = ui.echart(options).classes("chart").props("role=img")
+                for name, points in curves.drawn(step["metrics"]).items():
+                    self._plots[name] = ui.echart(self._curve(name, points, step)).classes("chart")
+                    self._plots[name].props(f'role=img aria-label="{words.metric(name)}"')
             if not self._plots:
                 ui.label(words("no_curves")).classes("hint")
         self._fill_facts(step)
@@ -130,24 +119,36 @@ class Board:
         step = next((one for one in self._steps if one["step"] == self._chosen), None)
         if step is None:
             return
-        if set(_curves(step)) != set(self._plots):
+        shown = curves.drawn(step["metrics"])
+        if set(shown) != set(self._plots):
             self._show_step()
             return
         self._fill_facts(step)
         self._bar.set_value(progress(step))
-        for name, points in _curves(step).items():
-            self._plots[name].options["series"] = charts.curve(name, points, step["unit"])["series"]
-            self._plots[name].update()
+        for name, points in shown.items():
+            series = self._curve(name, points, step)["series"]
+            if series != self._plots[name].options["series"]:
+                self._plots[name].options["series"] = series
+                self._plots[name].update()
+
+    def _curve(self, name: str, points: curves.Points, step: Mapping[str, Any]) -> dict[str, Any]:
+        words = self._words
+        return curves.curve(words.metric(name), points, words.metric(step["unit"]), words("smoothed"))
 
     def _fill_facts(self, step: Mapping[str, Any]) -> None:
         words = self._words
-        rate = f"{short(step['done'])} / {short(step['total'])} {step['unit']}" if step["total"] else words("unknown")
-        left = self._pace.left(step, time.monotonic())
-        if step["state"] == "running" and left is not None:
-            rate += " · " + words("remaining", time=duration(left))
+        amount = f"{short(step['done'])} / {short(step['total'])} {words.metric(step['unit'])}"
+        rate = amount if step["total"] else words("unknown")
+        ahead = left(step)
+        if step["state"] == "running" and ahead is not None:
+            rate += " · " + words("remaining", time=duration(ahead))
+        now = [words.figure(name, value) for name, value in curves.now(step["metrics"]).items()]
+        spent = [duration(step["spent_s"])] if step.get("spent_s") else []
+        spent += [money(step["money"])] if step.get("money") else []
         facts = {
             "state": words.state(step["state"]), "stage": step["stage"], "key": step["key"],
             "inputs": ", ".join(step["inputs"]) or words("none"), "progress": rate,
+            "now": " · ".join(now), "spent_so_far": " · ".join(spent),
             "attempts": str(step.get("attempts", "")), "why": step.get("why", ""), "message_of_step": step["message"],
         }  # fmt: skip
         self._facts.clear()
@@ -162,12 +163,5 @@ def _interesting(steps: Sequence[Mapping[str, Any]]) -> str:
     for states in (("running",), ("failed", "killed"), ("hit",)):
         found = [step for step in steps if step["state"] in states]
         if found:
-            return str(next((step for step in found[::-1] if _curves(step)), found[-1])["step"])
+            return str(next((step for step in found[::-1] if curves.drawn(step["metrics"])), found[-1])["step"])
     return str(steps[0]["step"]) if steps else ""
-
-
-def _curves(step: Mapping[str, Any]) -> dict[str, Sequence[Sequence[float]]]:
-    """The losses first; at most four."""
-    metrics = {name: points for name, points in step["metrics"].items() if points}
-    order = sorted(metrics, key=lambda name: ("loss" not in name, name))
-    return {name: metrics[name] for name in order[:4]}

@@ -31,7 +31,8 @@ class Workspace(Protocol):
 
     def state(self, ref: str) -> Any:
         """{"recipe", "steps": [{"step", "stage", "key", "state", "inputs": [step], "done", "total", "unit", "message",
-        "metrics": {name: [[done, value]]}}]}; "why", "attempts", "planned_s" and "spent_s" are used where they are."""
+        "metrics": {name: [[done, value]]}}]}; "why", "attempts", "planned_s", "spent_s", "money" (spent on the step) and "left_s" (by its
+        pace) are used where they are."""
 
     def bill(self, ref: str) -> Any:
         """{"steps": [{"step", "stage", "key", "state", "planned", "spent", "error", "attempts", "killed"}], "total": the same}."""

@@ -48,6 +48,22 @@ class Words:
         """Where something stands; page 0 where the format has none."""
         return self("on_page", file=file, page=page) if page else file
 
+    def metric(self, name: str) -> str:
+        """The title of a curve; metrics and units of work unknown here are shown as they come.
+
+        >>> Words("zh").metric("steps"), Words("en").metric("arms")
+        ('步', 'arms')
+        """
+        return self(f"curve_{name}") if f"curve_{name}" in WORDS else name
+
+    def figure(self, name: str, value: str) -> str:
+        """A metric's latest value.
+
+        >>> Words("en").figure("loss", "3.412"), Words("zh").figure("arms", "3")
+        ('loss 3.412', 'arms 3')
+        """
+        return self(f"now_{name}", value=value) if f"now_{name}" in WORDS else f"{name} {value}"
+
     def mark(self, right: bool | None) -> str:
         """Right, wrong, or not decided."""
         return self("undecided" if right is None else "right" if right else "wrong")

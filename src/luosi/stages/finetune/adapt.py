@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 
 from luosi.artifacts import Facts, ModelArtifact
 from luosi.artifacts.base import write_jsonl
 from luosi.errors import InputError
-from luosi.models.lora import add_lora, merged_state, save_adapter
+from luosi.models.lora import add_lora, deltas, merged_state, save_adapter
 from luosi.models.transformer import Transformer
-from luosi.models.weights import load_model, save_model
+from luosi.models.weights import model_from_state, read_shape, save_model
 from luosi.pipeline.stage import Context, Inputs
 from luosi.stages.finetune.config import Config, Runtime
 from luosi.stages.finetune.data import supply
 from luosi.stages.finetune.stage import step_flop
+from luosi.training.frozen import freeze
 from luosi.training.loop import Settings, best_device, train, warn_of_epochs
-from luosi.training.optimizers import adamw
+from luosi.training.muon import Muon
+from luosi.training.optimizers import Optimizers, adamw
+from luosi.training.schedules import Course
+from luosi.training.workers import everywhere
 
 
 def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
@@ -27,6 +36,10 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
         InputError: The rows are longer than the model's context, or there is nothing to train on.
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
+    return everywhere(runtime.workers, partial(_finetune, config, runtime, inputs), context)
+
+
+def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
     source = inputs.artifact("model", ModelArtifact)
     shape = source.shape()
     if config.sequence > shape.context:
@@ -38,51 +51,96 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
     if not inputs.all("pairs"):
         warn_of_epochs(given.epochs, context)
     model = _trainable(source.path, config)
-    optimizers = adamw(model, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    optimizers = _optimizers(model, config)
     settings = Settings(
-        steps=given.steps,
-        batch_rows=config.batch_tokens // config.sequence,
-        row_tokens=config.sequence,
-        warmup_fraction=config.warmup_fraction,
-        decay_fraction=config.decay_fraction,
+        course=Course.steady(
+            given.steps,
+            config.batch_tokens // config.sequence,
+            config.sequence,
+            warmup_fraction=config.warmup_fraction,
+            decay_fraction=config.decay_fraction,
+        ),
         precision=config.precision,
         compile=config.compile,
         seed=config.seed,
-        step_flop=step_flop(config, shape, given.learned_share),
+        flop=lambda step: step_flop(config, shape, given.learned_share),
         threads=runtime.threads,
         checkpoint_every_s=runtime.checkpoint_every_s,
+        failures_every_s=runtime.failures_every_s,
     )
     result = train(model, given.rows, optimizers, settings, context)
     if config.method == "lora":
-        model = _with_adapters(source.path, config, {n: p.detach().cpu() for n, p in optimizers.parameters.items()})
         save_adapter(context.out / "adapter", model, inputs.one("model").key)
-    save_model(context.out, merged_state(model), shape, source.path)
+        learned = deltas(model)
+        del model, optimizers  # before the weights come a second time
+        _give_back()
+        # what ships are the weights as they were given, never rounded, and what was learned
+        state = dict(_weights(source.path))
+        for name, (b, a) in learned.items():
+            state[name] += b @ a
+    else:
+        state = merged_state(model)
+    save_model(context.out, state, shape, source.path)
     write_jsonl(context.out / "curve.jsonl", result.curve())
     figures: dict[str, float | int | str | bool] = {
         "final_loss": result.final_loss,
         "epochs": given.epochs,
         "training_tokens_per_s": result.tokens_per_s,
+        "checkpoint_standstill": result.standstill,
+        "skipped_batches": len(result.skipped),
     }
     return Facts(shape=shape, tokens=given.steps * config.batch_tokens, figures=figures)
 
 
+def _optimizers(model: Transformer, config: Config) -> Optimizers:
+    if config.optimizer == "adamw":
+        return adamw(model, learning_rate=config.learning_rate, weight_decay=config.weight_decay)
+    names: dict[torch.Tensor, str] = {p: name for name, p in model.named_parameters() if p.requires_grad}
+    # over so few steps a shorter memory than from scratch; rows of so thin a matrix are even enough
+    muon = Muon(names, lr=config.learning_rate, weight_decay=config.weight_decay, momentum=0.9, rows=0.0)
+    return Optimizers([muon], names)
+
+
 def _trainable(folder: Path, config: Config) -> Transformer:
     """The model on its device, frozen but for adapters if it is a LoRA; frozen matrices are rounded to bf16 once, not each step."""
-    model = load_model(folder)
-    if config.method == "lora":
-        add_lora(model, rank=config.rank, alpha=config.alpha, targets=config.targets, seed=config.seed)
-        if config.precision == "bf16":
-            for name, parameter in model.named_parameters():
-                # not the embedding: what it gives is the residual stream, which stays in fp32
-                if not parameter.requires_grad and parameter.ndim == 2 and "embed_tokens" not in name:
-                    parameter.data = parameter.data.to(torch.bfloat16)
-    return model.to(best_device())
+    device, lora = best_device(), config.method == "lora"
+    rounded = lora and config.precision == "bf16"
+    by_hand = rounded and device.type == "cpu" and not config.compile
+    model = model_from_state(
+        read_shape(folder),
+        {
+            # not the embedding: what it gives is the residual stream, which stays in fp32
+            name: weight.to(torch.bfloat16) if rounded and weight.ndim == 2 and "embed_tokens" not in name else weight
+            for name, weight in _weights(folder)
+        },
+    )
+    if lora:
+        add_lora(
+            model,
+            rank=config.rank,
+            alpha=config.alpha,
+            targets=config.targets,
+            seed=config.seed,
+            top_layers=config.top_layers,
+        )
+    if by_hand:
+        freeze(model)
+        _give_back()
+    return model.to(device)
 
 
-def _with_adapters(folder: Path, config: Config, trained: dict[str, torch.Tensor]) -> Transformer:
-    """The model in fp32 with the trained adapters: what is merged and shipped was never rounded."""
-    model = load_model(folder)
-    add_lora(model, rank=config.rank, alpha=config.alpha, targets=config.targets, seed=config.seed)
-    unknown = model.load_state_dict(trained, strict=False).unexpected_keys
-    assert not unknown, unknown
-    return model
+def _weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """The weights of a ModelArtifact, which are F32 in one file. It is opened anew for each: a mapped file stays in memory while open."""
+    path = folder / "model.safetensors"
+    with safe_open(path, framework="pt") as file:
+        names = list(file.keys())
+    for name in names:
+        with safe_open(path, framework="pt") as file:
+            yield name, file.get_tensor(name).clone()
+
+
+def _give_back() -> None:
+    """Hand what was freed in pieces back to the system, where the C library (glibc) can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, Pairs, TunedModel
 from luosi.cost import Estimate, Machine
-from luosi.models.flops import lora_parameters, training_flop
+from luosi.models.flops import attention_flop, lora_parameters, training_flop
 from luosi.pipeline.stage import Context, Inputs, Role, Stage
 from luosi.stages.finetune.config import Config as FinetuneConfig
 from luosi.stages.finetune.config import Runtime as FinetuneRuntime
@@ -36,7 +36,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
     """See the module."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     Config = FinetuneConfig
     Runtime = FinetuneRuntime
     inputs: ClassVar[Mapping[str, Role]] = {
@@ -76,13 +76,17 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
 
 def step_flop(config: FinetuneConfig, shape: ModelShape, learned_share: float = 1.0) -> float:
     """FLOP of one step in which a `learned_share` of the positions is learned from: the others need no logits."""
-    adapters = lora_parameters(shape, config.rank, config.targets) if config.method == "lora" else 0
-    whole = training_flop(
-        shape, config.batch_tokens, config.sequence, trainable=config.method, adapter_parameters=adapters
+    tokens, top = config.batch_tokens, min(config.top_layers or shape.layers, shape.layers)
+    adapters = (
+        lora_parameters(shape, config.rank, config.targets) * top // shape.layers if config.method == "lora" else 0
     )
+    whole = training_flop(shape, tokens, config.sequence, trainable=config.method, adapter_parameters=adapters)
+    # nothing goes back through the layers below the lowest adapter
+    back = 2 * tokens * shape.matrix_parameters + 2 * attention_flop(shape, tokens, config.sequence)
+    whole -= back * (shape.layers - top) / shape.layers
     products = 2 if config.method == "lora" else 3
     head = products * 2 * shape.vocab_size * shape.width
-    return whole - (1 - learned_share) * config.batch_tokens * head
+    return whole - (1 - learned_share) * tokens * head
 
 
 def _steps(config: FinetuneConfig, shape: ModelShape | None, inputs: Mapping[str, Sequence[Facts]]) -> int:

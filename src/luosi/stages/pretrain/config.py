@@ -43,6 +43,10 @@ class Config(StageConfig):
     """Share of the steps over which the learning rate rises."""
     decay_fraction: float = Field(default=0.5, ge=0, le=1)
     """Share of the steps over which it falls to 0."""
+    drawn_words: int = Field(default=384, ge=0)
+    """Words that the loss is taken over, besides those of the text at hand; 0 for the whole vocabulary. On a CPU only."""
+    whole_fraction: float = Field(default=0.25, ge=0, le=1)
+    """Share of the text, its last, for which the loss is taken over the whole vocabulary."""
     seed: int = 0
     """Of the first weights and the order of the data."""
     precision: Literal["bf16", "fp32"] = "bf16"
@@ -70,5 +74,9 @@ class Runtime(StageRuntime):
 
     threads: int = Field(default=0, ge=0)
     """CPU threads, fixed at the first start; 0 for all cores."""
-    checkpoint_every_s: float = Field(default=20.0, ge=0)
-    """Seconds between checkpoints, at least; more where writing one takes long."""
+    checkpoint_every_s: float = Field(default=60.0, ge=0)
+    """Seconds between checkpoints at most, and so the most that a kill costs; fewer where they are cheap or failures frequent."""
+    failures_every_s: float = Field(default=86_400.0, gt=0)
+    """Expected seconds between failures of the machine; on spot machines, between interruptions."""
+    workers: int = Field(default=1, gt=0)
+    """Processes that share each batch, on CUDA one a device; the same data in the same order with any number."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from luosi.artifacts import Facts, TokenDataset, Tokenizer
+from functools import partial
+
+import torch
+
+from luosi.artifacts import Facts, ModelShape, TokenDataset, Tokenizer
 from luosi.artifacts.base import write_jsonl
 from luosi.models.flops import training_flop
 from luosi.models.tokenizer import load_tokenizer
@@ -10,10 +14,13 @@ from luosi.models.transformer import Transformer, initialise
 from luosi.models.weights import save_model
 from luosi.pipeline.stage import Context
 from luosi.stages.pretrain.config import Config, Runtime
-from luosi.training.batches import dataset_rows
+from luosi.training.batches import dataset_rows, occurrences
 from luosi.training.loop import Settings, best_device, train, warn_of_epochs
+from luosi.training.loss import Words
 from luosi.training.optimizers import muon_and_adamw
+from luosi.training.schedules import Course, Step
 from luosi.training.tokens import document_marks
+from luosi.training.workers import everywhere
 
 
 def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: Tokenizer, context: Context) -> Facts:
@@ -22,6 +29,10 @@ def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: 
     Raises:
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
+    return everywhere(runtime.workers, partial(_pretrain, config, runtime, tokens, tokenizer), context)
+
+
+def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: Tokenizer, context: Context) -> Facts:
     shape = config.shape(_padded(load_tokenizer(tokenizer.path).get_vocab_size()))
     marks = document_marks(tokenizer.path)
     rows = dataset_rows(tokens, length=config.sequence, start=marks.start, end=marks.end, seed=config.seed)
@@ -33,18 +44,25 @@ def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: 
     optimizers = muon_and_adamw(
         model, matrix_lr=config.matrix_lr, vector_lr=config.vector_lr, weight_decay=config.weight_decay
     )
-    settings = Settings(
-        steps=config.steps,
-        batch_rows=config.batch_tokens // config.sequence,
-        row_tokens=config.sequence,
+    course = Course.steady(
+        config.steps,
+        config.batch_tokens // config.sequence,
+        config.sequence,
         warmup_fraction=config.warmup_fraction,
         decay_fraction=config.decay_fraction,
+    )
+    words = _words(config, course, tokens, shape)
+    settings = Settings(
+        course=course,
         precision=config.precision,
         compile=config.compile,
         seed=config.seed,
-        step_flop=training_flop(shape, config.batch_tokens, config.sequence),
+        flop=lambda step: _flop(shape, step, config.sequence, words),
+        words=words,
+        positions_per_byte=rows.epoch_positions / int(str(tokens.json("index.json")["bytes"])),
         threads=runtime.threads,
         checkpoint_every_s=runtime.checkpoint_every_s,
+        failures_every_s=runtime.failures_every_s,
     )
     result = train(model, rows, optimizers, settings, context)
     save_model(context.out, model.state_dict(), shape, tokenizer.path)
@@ -53,8 +71,27 @@ def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: 
         "final_loss": result.final_loss,
         "epochs": total / rows.epoch_positions,
         "training_tokens_per_s": result.tokens_per_s,
+        "checkpoint_standstill": result.standstill,
+        "skipped_batches": len(result.skipped),
     }
     return Facts(shape=shape, tokens=total, figures=figures)
+
+
+def _words(config: Config, course: Course, tokens: TokenDataset, shape: ModelShape) -> Words | None:
+    """What the loss is taken over; None where the whole vocabulary costs no more."""
+    if not config.drawn_words or best_device().type != "cpu":
+        return None
+    counted = torch.from_numpy(occurrences(tokens, shape.vocab_size))
+    words = Words(config.drawn_words, counted, config.seed, round((1 - config.whole_fraction) * course.rows))
+    return words if words.columns() < shape.vocab_size / 2 else None
+
+
+def _flop(shape: ModelShape, step: Step, sequence: int, words: Words | None) -> float:
+    tokens = step.rows * sequence
+    whole = training_flop(shape, tokens, step.row_tokens)
+    if words is None or step.first_row >= words.rows:
+        return whole
+    return whole - 6 * tokens * shape.width * (shape.vocab_size - words.columns())
 
 
 def _padded(vocab_size: int) -> int:

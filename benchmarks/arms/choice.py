@@ -1,0 +1,182 @@
+"""Which runs the benchmark consists of, in order, given the lines that are there: trials, then batches, then what they decided."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from arms.runs import BATCH_TOKENS, SEQUENCE, Run, horizon
+
+MODULES = {
+    "hf_tuned": "hugging_face",
+    "nanochat_exportable": "nanochat",
+    "nanochat": "nanochat",
+    "luosi": "own",
+    "hf_default": "hugging_face",
+}
+PEERS = ("hf_tuned", "nanochat_exportable", "nanochat")
+ARMS = tuple(MODULES)
+TUNED = (*PEERS, "luosi")
+SCALES, MOST_FURTHER = (1.0, 2.0, 0.5, 4.0), 2
+TRIAL_SEED, SEEDS = 100, (0, 1, 2)
+TRANSFER_ARMS, TRANSFER_SEEDS = ("hf_tuned", "luosi"), (0, 1)
+TOKENS_PER_S = {
+    "hf_tuned": 7000.0,
+    "nanochat_exportable": 8000.0,
+    "nanochat": 8000.0,
+    "luosi": 12000.0,
+    "hf_default": 6000.0,
+}
+"""Of a CPU second, until an arm's own runs say better."""
+
+
+class Lines:
+    """The runs that are there."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows: list[dict[str, Any]] = (
+            [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        )
+
+    def find(self, run: Run) -> dict[str, Any] | None:
+        """The line of this run, if it was made with today's settings of the arm."""
+        found = [row for row in self.rows if row["run"] == run.as_dict()]
+        if not found:
+            return None
+        settings = json.loads(json.dumps(importlib.import_module(f"arms.{MODULES[run.arm]}").settings(run)))
+        return next((row for row in reversed(found) if row["settings"] == settings), None)
+
+    def find_row(self, row: dict[str, Any]) -> bool:
+        """Whether a line is of today's settings, the newest of its run."""
+        return self.find(Run(**row["run"])) is row
+
+    def bits(self, run: Run) -> float | None:
+        """Its final bits per byte, None if it is missing."""
+        row = self.find(run)
+        return None if row is None else float(row["final_bpb"])
+
+    def seconds(self, run: Run) -> float:
+        """CPU seconds it takes, by the arm's other runs of the shape."""
+        speeds = [
+            row["run"]["tokens"] / row["cpu_s"]
+            for row in self.rows
+            if (row["run"]["arm"], row["run"]["shape"]) == (run.arm, run.shape)
+        ]
+        guess = TOKENS_PER_S[run.arm] * (1.0 if run.shape == "main" else 1.6)
+        return run.tokens / (statistics.median(speeds) if speeds else guess)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run that is missing; not `known` while other runs must choose its scale, batch or horizon first."""
+
+    run: Run
+    known: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An arm's scale and batch; `sure` once all trials they rest on are there."""
+
+    scale: float
+    batch_tokens: int
+    sure: bool
+
+
+def trials(lines: Lines, arm: str) -> list[Run]:
+    """Those of the rate, missing or not."""
+    tokens = horizon("main") // 4
+    found = [Run(arm, "main", "trial", tokens, scale, BATCH_TOKENS, TRIAL_SEED) for scale in SCALES]
+    further = MOST_FURTHER if arm in PEERS else 0
+    while further and all(lines.bits(run) is not None for run in found):
+        scales = sorted(run.scale for run in found)
+        best = _best(lines, found).scale
+        if best not in (scales[0], scales[-1]):
+            break
+        scale = best / 2 if best == scales[0] else best * 2
+        found.append(Run(arm, "main", "trial", tokens, scale, BATCH_TOKENS, TRIAL_SEED))
+        further -= 1
+    return found
+
+
+def batches(lines: Lines, arm: str) -> list[Run]:
+    """Half and twice the trials' batch at the best rate, missing or not."""
+    scale = _best(lines, trials(lines, arm)).scale
+    return [
+        Run(arm, "main", "batch", horizon("main") // 4, scale, size, TRIAL_SEED)
+        for size in (BATCH_TOKENS // 2, BATCH_TOKENS * 2)
+    ]
+
+
+def chosen(lines: Lines, arm: str) -> Chosen:
+    """The best of the trials so far."""
+    tried = [*trials(lines, arm), *batches(lines, arm)]
+    best = _best(lines, tried)
+    return Chosen(best.scale, best.batch_tokens, all(lines.bits(run) is not None for run in tried))
+
+
+def _best(lines: Lines, runs: list[Run]) -> Run:
+    there = [(bits, number) for number, run in enumerate(runs) if (bits := lines.bits(run)) is not None]
+    return runs[min(there)[1]] if there else runs[0]
+
+
+def final(lines: Lines, arm: str, shape: str, part: float, seed: int) -> Run:
+    """A run at a part of the horizon with what the trials chose."""
+    if arm == "hf_default":
+        return Run(arm, shape, "default", round(part * horizon(shape)), 1.0, 8 * SEQUENCE, seed)
+    choice = chosen(lines, arm)
+    tokens = round(part * horizon(shape)) // choice.batch_tokens * choice.batch_tokens
+    return Run(arm, shape, "final", tokens, choice.scale, choice.batch_tokens, seed)
+
+
+def mean_bits(lines: Lines, arm: str, shape: str, part: float) -> float | None:
+    """Over the seeds, None until all are there."""
+    found = [lines.bits(final(lines, arm, shape, part, seed)) for seed in seeds(shape)]
+    there = [bits for bits in found if bits is not None]
+    return statistics.fmean(there) if len(there) == len(found) else None
+
+
+def seeds(shape: str) -> tuple[int, ...]:
+    """Of the final runs."""
+    return SEEDS if shape == "main" else TRANSFER_SEEDS
+
+
+def parts(lines: Lines, arm: str, shape: str) -> tuple[list[float], bool]:
+    """The parts of the horizon that an arm is trained to, and whether that is decided: around what tuned AdamW reaches at 1."""
+    if arm == "hf_tuned":
+        return [1.0, 0.5], True
+    quality, half = mean_bits(lines, "hf_tuned", shape, 1.0), mean_bits(lines, arm, shape, 0.5)
+    if quality is None or half is None:
+        return [0.5], False
+    if half <= quality:
+        return [0.25, 0.5], True
+    whole = mean_bits(lines, arm, shape, 1.0)
+    return ([0.5, 1.0], whole is not None) if whole is None or whole <= quality else ([0.5, 1.0, 2.0], True)
+
+
+def schedule(lines: Lines) -> Iterator[Planned]:
+    """The missing runs, in order."""
+    runs: list[tuple[Run, bool]] = []
+    for arm in TUNED:
+        runs += [(run, True) for run in trials(lines, arm)]
+    for arm in TUNED:
+        sure = all(lines.bits(run) is not None for run in trials(lines, arm))
+        runs += [(run, sure) for run in batches(lines, arm)]
+    for shape in ("main", "half"):
+        for arm in TUNED if shape == "main" else TRANSFER_ARMS:
+            sure = chosen(lines, arm).sure
+            wanted, decided = parts(lines, arm, shape)
+            for seed in seeds(shape):
+                runs += [(final(lines, arm, shape, part, seed), sure) for part in wanted]
+            if not decided and wanted == [0.5]:
+                runs += [(final(lines, arm, shape, 1.0, seed), False) for seed in seeds(shape)]
+    runs.append((final(lines, "hf_default", "main", 1.0, SEEDS[0]), True))
+    for run, known in runs:
+        if lines.find(run) is None:
+            yield Planned(run, known, lines.seconds(run))

@@ -1,0 +1,106 @@
+"""What a run is: an arm, a shape, a horizon, a scale of the arm's learning rates, a batch, a seed. And what all of them read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from texts import VOCABULARY, Made
+
+from luosi.artifacts.shape import ModelShape
+from luosi.models.flops import linear_sizes, training_flop
+from luosi.training.batches import ShuffledRows, dataset_rows
+from luosi.training.tokens import document_marks
+
+SEQUENCE = 256
+TOKENS_PER_PARAMETER = 20
+BATCH_TOKENS = 8192
+"""Of every arm's trials: 480 updates at a quarter of the horizon. The tuned rate is then tried at half and twice of it."""
+
+LAYERS = {"main": 4, "half": 2}
+"""Depth of each size; all else is the same."""
+
+Purpose = Literal["trial", "batch", "final", "default"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training."""
+
+    arm: str
+    shape: str
+    purpose: Purpose
+    tokens: int
+    scale: float
+    """Times the arm's own rule for all its learning rates."""
+    batch_tokens: int
+    seed: int
+
+    @property
+    def steps(self) -> int:
+        """Updates."""
+        return self.tokens // self.batch_tokens
+
+    @property
+    def rows(self) -> int:
+        """Rows of an update."""
+        return self.batch_tokens // SEQUENCE
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a line of JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What an arm says of a run it has done."""
+
+    model_flop: float
+    """Forward and backward, the model's matrix products."""
+    optimizer_flop: float
+    """The optimizer's matrix products."""
+    matrix_parameters: int
+    """Not counting embeddings and head."""
+    parameters: int
+    notes: dict[str, Any]
+
+
+def qwen(name: str, *, tied: bool = True) -> ModelShape:
+    """The shape of the arms that ship as Qwen3."""
+    return ModelShape(
+        family="qwen3", vocab_size=VOCABULARY, layers=LAYERS[name], width=128, heads=2, kv_heads=1, head_dim=64, ff=384,
+        tied=tied, context=SEQUENCE,
+    )  # fmt: skip
+
+
+def horizon(name: str) -> int:
+    """Tokens of the full horizon: 20 per parameter in the layers' matrices."""
+    return TOKENS_PER_PARAMETER * qwen(name).matrix_parameters
+
+
+class Data:
+    """The rows that all arms are trained on: the same order for the same seed."""
+
+    def __init__(self, made: Made) -> None:
+        self.made = made
+        self.marks = document_marks(made.tokenizer.path)
+
+    def rows(self, seed: int) -> ShuffledRows:
+        """Packed documents in rows of SEQUENCE tokens, each with its targets."""
+        return dataset_rows(self.made.tokens, length=SEQUENCE, start=self.marks.start, end=self.marks.end, seed=seed)
+
+
+def orthogonalisation_flop(rows: int, columns: int, iterations: int) -> float:
+    """Matrix products of a Newton-Schulz or Polar Express orthogonalisation: X X^T, its square, and that times X."""
+    short, long = min(rows, columns), max(rows, columns)
+    return iterations * (4.0 * short * short * long + 2.0 * short**3)
+
+
+def qwen_muon_flop(shape: ModelShape, iterations: int) -> float:
+    """Of one Muon update of all the layers' matrices."""
+    return shape.layers * sum(orthogonalisation_flop(*size, iterations) for size in linear_sizes(shape).values())
+
+
+def qwen_flop(shape: ModelShape, tokens: int) -> float:
+    """Forward and backward over rows of SEQUENCE tokens."""
+    return training_flop(shape, tokens, SEQUENCE)

@@ -1,0 +1,99 @@
+"""What to do about a bad loss: which ones are bad, which batches are then skipped, when to give up. Knows losses as numbers only."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luosi.artifacts.base import write_json
+from luosi.errors import TrainingDiverged
+
+WINDOW = 64
+"""Steps that a loss is compared with, and over which faults are counted."""
+
+LEAST = 16
+"""Losses that it takes to know what is usual."""
+
+SPIKE_NATS = 0.5
+SPIKE_MADS = 8.0
+SPIKE_REACH = 2.0
+"""A spike lies above the median of the window by more than so many nats, so many times the median distance from it, and so many
+times the distance of the highest loss in it: text of several kinds has several usual losses."""
+
+CHANCES = 3
+"""Faults within WINDOW steps that are met by going back; the next one ends the training."""
+
+AVERAGED = 20
+RAN_AWAY_NATS = 1.0
+"""How far the mean of the last AVERAGED losses may lie above that of the first."""
+
+
+@dataclass
+class Faults:
+    """The faults of a run, as its checkpoints keep them."""
+
+    skipped: dict[int, str] = field(default_factory=dict)
+    """Steps, counted from 0, whose batches are not learned from, and why."""
+    met: list[int] = field(default_factory=list)
+    """The steps at which a fault was met."""
+
+    def skip(self, step: int, why: str) -> int | None:
+        """Choose what to skip after a fault at `step`: its batch; but if the ones just before it were skipped in vain, then the fault
+        is in the weights, and the batch that was learned from last is skipped too.
+
+        Returns:
+            Of how many steps the checkpoint to go back to may be at most; None if there were too many faults lately.
+        """
+        if sum(one > step - WINDOW for one in self.met) >= CHANCES:
+            return None
+        self.met.append(step)
+        last = step - 1
+        while last in self.skipped:
+            last -= 1
+        self.skipped[step] = why
+        if last == step - 1 or last < 0:
+            return step
+        self.skipped[last] = why
+        return last
+
+
+def fault(loss: float, norm: float, losses: Sequence[float]) -> str:
+    """What is wrong with a step's loss and the norm of its gradient after `losses` (of skipped steps: nan), or "".
+
+    >>> fault(9.0, 1.0, [3.0, 3.1, 2.9, 3.0] * 16)
+    'the loss jumped to 9.00, where 3.00 is usual'
+    """
+    if not math.isfinite(loss) or not math.isfinite(norm):
+        return f"the loss is {loss:.4g} and the gradient's norm {norm:.4g}"
+    recent = [one for one in losses[-WINDOW:] if math.isfinite(one)]
+    if len(recent) < LEAST:
+        return ""
+    usual = statistics.median(recent)
+    spread = statistics.median(abs(one - usual) for one in recent)
+    limit = max(SPIKE_NATS, SPIKE_MADS * spread, SPIKE_REACH * (max(recent) - usual))
+    return f"the loss jumped to {loss:.2f}, where {usual:.2f} is usual" if loss > usual + limit else ""
+
+
+def ran_away(losses: Sequence[float]) -> str:
+    """How the losses have risen since the start, slowly enough to be no spike; "" if they have not. Going back would not help."""
+    first, last = ([one for one in part if math.isfinite(one)] for part in (losses[:AVERAGED], losses[-AVERAGED:]))
+    if len(losses) < 2 * AVERAGED or not first or not last:
+        return ""
+    if statistics.fmean(last) < statistics.fmean(first) + RAN_AWAY_NATS:
+        return ""
+    return f"the mean loss rose from {statistics.fmean(first):.2f} to {statistics.fmean(last):.2f}"
+
+
+def diverged(step: int, what: str, faults: Faults, documents: Sequence[str], folder: Path) -> TrainingDiverged:
+    """The end of a training in words; all documents of the batch are listed in `folder`/diverged.json."""
+    write_json(folder / "diverged.json", {"step": step + 1, "documents": list(documents)})
+    shown = ", ".join(documents[:8]) + (f" and {len(documents) - 8} more" if len(documents) > 8 else "")
+    again = f", after going back {len(faults.met)} times" if faults.met else ""
+    return TrainingDiverged(
+        f"training diverged at step {step + 1}{again}: {what}; the batch holds the documents {shown}",
+        hint="lower the learning rate, or look at these documents; the last good checkpoint is kept "
+        f"(all of the batch's documents: {folder / 'diverged.json'})",
+    )

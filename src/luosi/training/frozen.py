@@ -1,0 +1,290 @@
+"""A model whose own weights are frozen, computed for the training of its adapters with few passes over memory.
+
+Projections that read the same input become one bf16 matrix product, with each adapter's B beside the weights it corrects: [W, s B]
+times [x, A x]. Norms hand on bf16 at once and their gains are part of the matrices. Layers below the lowest adapter keep nothing
+for a backward pass. The values are those of the plain model under bf16 autocast, up to the order of rounding; parameters
+keep their names. For training only: the matrices are the computation's own, what ships is merged elsewhere in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from luosi.models.lora import LoraLinear
+from luosi.models.transformer import KVCache, Layer, RMSNorm, Transformer
+
+BF16 = torch.bfloat16
+WHOLE_TOKENS = 1024
+"""Positions of a row up to which attention is computed by whole products."""
+BLOCK = 128
+"""Queries at one time: what lies right of a block under the causal mask is not computed."""
+
+
+def freeze(model: Transformer) -> None:
+    """Make `model`, frozen but for its adapters, compute as the module says; its matrices become bf16."""
+    layers = model.model.layers
+    for number, layer in enumerate(layers):
+        assert isinstance(layer, Layer)
+        layers[number] = FrozenLayer(layer)
+    model.model.embed_tokens.weight.data = model.model.embed_tokens.weight.detach().to(BF16)
+
+
+class FrozenLayer(nn.Module):
+    """A layer by the same names, for the same inputs."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.number = layer.number
+        self.input_layernorm, self.self_attn = layer.input_layernorm, layer.self_attn
+        self.post_attention_layernorm, self.mlp = layer.post_attention_layernorm, layer.mlp
+        attn, mlp = self.self_attn, self.mlp
+        self._keys = attn.k_proj.weight.shape[0] // attn.head_dim
+        self._qkv = _Product([attn.q_proj, attn.k_proj, attn.v_proj], self.input_layernorm)
+        self._o = _Product([attn.o_proj])
+        self._gate_up = _Product([mlp.gate_proj, mlp.up_proj], self.post_attention_layernorm)
+        self._down = _Product([mlp.down_proj], gated=True)
+
+    def forward(
+        self, x_BTC: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        """[B, T, C] -> [B, T, C] fp32; no cache: it only trains."""
+        assert cache is None
+        x_BTC = x_BTC.float()
+        y_BTC = x_BTC + self._attention(_Normed.apply(x_BTC, self.input_layernorm.eps), rotary, mask)  # type: ignore[no-untyped-call]
+        h_BTF = self._gate_up(_Normed.apply(y_BTC, self.post_attention_layernorm.eps))  # type: ignore[no-untyped-call]
+        z_BTC: Tensor = y_BTC + self._down(h_BTF)
+        return z_BTC
+
+    def _attention(self, x_BTC: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        attn, keys = self.self_attn, self._keys
+        heads = self._qkv(x_BTC)
+        heads = heads.reshape(*heads.shape[:2], -1, attn.head_dim)
+        turned, v_BTKD = heads[:, :, :-keys], heads[:, :, -keys:]
+        if attn.q_norm is not None and attn.k_norm is not None:
+            turned = torch.cat((attn.q_norm(turned[:, :, :-keys]), attn.k_norm(turned[:, :, -keys:])), 2)
+        turned = _Rotated.apply(turned, *rotary).transpose(1, 2)  # type: ignore[no-untyped-call]
+        q_BHTD, k_BKTD = turned[:, :-keys], turned[:, -keys:]
+        y_BHTD = attend(q_BHTD, k_BKTD, v_BTKD.transpose(1, 2), mask)
+        return self._o(y_BHTD.transpose(1, 2).flatten(2))
+
+
+def attend(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, mask: Tensor | None) -> Tensor:
+    """Causal attention, `mask` [B or 1, 1, T, T] true where allowed; bf16. Rows of up to WHOLE_TOKENS on a CPU: by whole products."""
+    if q_BHTD.device.type == "cpu" and q_BHTD.shape[2] <= WHOLE_TOKENS:
+        y: Tensor = _Attended.apply(q_BHTD, k_BKTD, v_BKTD, mask)  # type: ignore[no-untyped-call]
+        return y
+    groups = q_BHTD.shape[1] // k_BKTD.shape[1]
+    k_BHTD, v_BHTD = (one.repeat_interleave(groups, 1) for one in (k_BKTD, v_BKTD))
+    return F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, attn_mask=mask, is_causal=mask is None)
+
+
+class _Attended(torch.autograd.Function):
+    """softmax(q k / sqrt(D)) v by whole products: twice as fast on a CPU's bf16 as torch's tiled kernel. Weights are computed anew on the way back.
+
+    Queries go in blocks, so that most of what a causal mask would hide is not computed. Queries of the heads that share keys are
+    rows of one product.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, mask: Tensor | None) -> Tensor:
+        length, size = q_BHTD.shape[2:]
+        if mask is None:
+            mask = torch.ones(length, length, dtype=torch.bool).tril()[None, None]
+        k, v = k_BKTD.contiguous(), v_BKTD.contiguous()
+        q = (q_BHTD * size**-0.5).reshape(*k.shape[:2], -1, length, size)
+        y = torch.empty_like(q, memory_format=torch.contiguous_format)
+        for rows in _blocks(length):
+            y[:, :, :, rows] = (_weights(q, k, mask, rows) @ v[:, :, : rows.stop]).view_as(q[:, :, :, rows])
+        ctx.save_for_backward(q, k, v, mask)
+        return y.flatten(1, 2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v, mask = ctx.saved_tensors
+        dy = grads[0].reshape(q.shape)
+        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+        for rows in _blocks(q.shape[3]):
+            weights, dy_rows = _weights(q, k, mask, rows), dy[:, :, :, rows].flatten(2, 3)
+            dv[:, :, : rows.stop] += weights.mT @ dy_rows
+            dscores = torch._softmax_backward_data(dy_rows @ v[:, :, : rows.stop].mT, weights, -1, BF16)
+            dq[:, :, :, rows] = (dscores @ k[:, :, : rows.stop]).view_as(q[:, :, :, rows])
+            dk[:, :, : rows.stop] += dscores.mT @ q[:, :, :, rows].flatten(2, 3)
+        return (dq * q.shape[-1] ** -0.5).flatten(1, 2), dk, dv, None
+
+
+def _weights(q: Tensor, k: Tensor, mask: Tensor, rows: slice) -> Tensor:
+    """Attention of the queries `rows` of all groups to what stands before them, [B, K, groups x rows, S]."""
+    q_rows = q[:, :, :, rows]
+    scores = (q_rows.flatten(2, 3) @ k[:, :, : rows.stop].mT).view(*q_rows.shape[:4], rows.stop)
+    seen = mask[:, :, None, rows, : rows.stop]
+    scores += torch.zeros(seen.shape, dtype=BF16).masked_fill_(~seen, -torch.inf)
+    return torch.softmax(scores, -1).flatten(2, 3)
+
+
+def _blocks(length: int) -> list[slice]:
+    return [slice(begin, min(begin + BLOCK, length)) for begin in range(0, length, BLOCK)]
+
+
+class _Product:
+    """Linear layers of one input as one matrix [outputs, inputs + ranks], in bf16, adapters beside the weights.
+
+    With a norm before them its gain g is in the matrix, W diag(g), and each A is used as A diag(g). If `gated`, what it is given are
+    gate and up side by side, and silu(gate) * up is what it multiplies.
+    """
+
+    def __init__(self, linears: Sequence[nn.Module], norm: RMSNorm | None = None, *, gated: bool = False) -> None:
+        self.gated = gated
+        weights = [_weight(one) for one in linears]
+        self.inputs = weights[0].shape[1]
+        self.gain = None if norm is None else norm.weight.detach()
+        self.adapters: list[tuple[slice, slice, LoraLinear]] = []
+        row, rank = 0, 0
+        for one, weight in zip(linears, weights, strict=True):
+            if isinstance(one, LoraLinear):
+                self.adapters.append((slice(row, row + len(weight)), slice(rank, rank + one.rank), one))
+                rank += one.rank
+            row += len(weight)
+        self.matrix = torch.zeros(row, self.inputs + rank, dtype=BF16, device=weights[0].device)
+        row = 0
+        for one, weight in zip(linears, weights, strict=True):
+            place = self.matrix[row : row + len(weight), : self.inputs]
+            place.copy_(weight if self.gain is None else weight * self.gain)
+            one.weight.data = place
+            row += len(weight)
+        biases = [one.bias for one in linears if isinstance(one.bias, Tensor)]
+        self.bias = torch.cat(biases).detach().to(BF16) if biases else None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[..., inputs, twice as many if gated] bf16 -> [..., outputs] bf16."""
+        if not self.adapters:
+            x = _SwiGLU.apply(x) if self.gated else x  # type: ignore[no-untyped-call]
+            plain: Tensor = F.linear(x, self.matrix, self.bias)
+            return plain
+        factors = [factor for _, _, one in self.adapters for factor in (one.lora_A.weight, one.lora_B.weight)]
+        y: Tensor = _Adapted.apply(x.flatten(0, -2), self, *factors)  # type: ignore[no-untyped-call]
+        return y.view(*x.shape[:-1], -1)
+
+
+class _Adapted(torch.autograd.Function):
+    """[x, A x] times [W, s B] transposed; gradients to x and to the adapters' factors."""
+
+    @staticmethod
+    def forward(ctx: Any, x_NI: Tensor, product: _Product, *factors: Tensor) -> Tensor:
+        a_RI = torch.cat(factors[::2])
+        a_RI = (a_RI if product.gain is None else a_RI * product.gain).to(BF16)
+        for (rows, ranks, one), b in zip(product.adapters, factors[1::2], strict=True):
+            product.matrix[rows, product.inputs + ranks.start : product.inputs + ranks.stop] = b * (
+                one.alpha / one.rank
+            )
+        given, x_NI = x_NI, _gated(*x_NI.chunk(2, -1)) if product.gated else x_NI
+        wide_NK = torch.cat((x_NI, x_NI @ a_RI.T), 1)
+        # what the gate lets through is cheaper to compute anew than to keep
+        kept = (given, wide_NK[:, product.inputs :].clone()) if product.gated else (wide_NK, None)
+        ctx.save_for_backward(*kept, a_RI)
+        ctx.product = product
+        return F.linear(wide_NK, product.matrix, product.bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        given, xa_NR, a_RI = ctx.saved_tensors
+        product, dy_NO = ctx.product, grads[0]
+        if product.gated:
+            x_NI = _gated(*given.chunk(2, -1))
+        else:
+            x_NI, xa_NR = given[:, : product.inputs], given[:, product.inputs :]
+        if ctx.needs_input_grad[0]:
+            dwide_NK = dy_NO @ product.matrix
+            dxa_NR = dwide_NK[:, product.inputs :]
+            dx_NI = torch.addmm(dwide_NK[:, : product.inputs], dxa_NR, a_RI)
+        else:
+            dxa_NR, dx_NI = dy_NO @ product.matrix[:, product.inputs :], None
+        da_RI = (dxa_NR.T @ x_NI).float()
+        if product.gain is not None:
+            da_RI = da_RI * product.gain
+        db_OR = dy_NO.T @ xa_NR
+        factors: list[Tensor] = []
+        for rows, ranks, one in product.adapters:
+            factors += [da_RI[ranks], db_OR[rows, ranks].float() * (one.alpha / one.rank)]
+        if product.gated and dx_NI is not None:
+            dx_NI = _gate_gradients(dx_NI, given)
+        return dx_NI, None, *factors
+
+
+class _Normed(torch.autograd.Function):
+    """x / rms(x), computed in fp32 and handed on in bf16."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        x = x.float()
+        scale = torch.rsqrt(x.square().mean(-1, keepdim=True) + eps)
+        y = (x * scale).to(BF16)
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        y, scale = ctx.saved_tensors
+        dy = grads[0].float()
+        y = y.float()
+        along = (dy * y).mean(-1, keepdim=True)
+        return dy.addcmul_(y, along, value=-1.0).mul_(scale), None
+
+
+class _Rotated(torch.autograd.Function):
+    """`rotate` of the model, in fp32 and rounded to bf16 once; backwards it turns the other way."""
+
+    @staticmethod
+    def forward(ctx: Any, x_BTHD: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _turn(x_BTHD, cos, sin, 1.0)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _turn(grads[0], cos, sin, -1.0), None, None
+
+
+def _turn(x_BTHD: Tensor, cos: Tensor, sin: Tensor, sign: float) -> Tensor:
+    first, second = x_BTHD.float().chunk(2, -1)
+    turned = torch.empty(x_BTHD.shape, dtype=BF16, device=x_BTHD.device)
+    left, right = turned.chunk(2, -1)
+    left.copy_((first * cos).addcmul_(second, sin, value=-sign))
+    right.copy_((second * cos).addcmul_(first, sin, value=sign))
+    return turned
+
+
+class _SwiGLU(torch.autograd.Function):
+    """silu(gate) * up of [..., gate and up side by side]; keeps nothing but its input."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:
+        ctx.save_for_backward(h)
+        return _gated(*h.chunk(2, -1))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (h,) = ctx.saved_tensors
+        return _gate_gradients(grads[0], h)
+
+
+def _gated(gate: Tensor, up: Tensor) -> Tensor:
+    return F.silu(gate).mul_(up)
+
+
+def _gate_gradients(dy: Tensor, h: Tensor) -> Tensor:
+    gate, up = h.chunk(2, -1)
+    dh = torch.empty_like(h)
+    dgate, dup = dh.chunk(2, -1)
+    torch.mul(F.silu(gate), dy, out=dup)
+    dgate.copy_(torch.ops.aten.silu_backward(dy * up, gate))
+    return dh
+
+
+def _weight(linear: nn.Module) -> Tensor:
+    assert isinstance(linear.weight, Tensor)
+    return linear.weight.detach()

@@ -1,0 +1,122 @@
+"""Where a run stands and in which mode it runs, and how that becomes a checkpoint and comes back. Knows no data."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from luosi.errors import InputError
+from luosi.training.checkpoints import Checkpoint
+from luosi.training.faults import Faults
+from luosi.training.optimizers import Optimizers
+from luosi.training.workers import Team
+
+
+@dataclass
+class Run:
+    """Where a run stands, and the mode that its first start fixed."""
+
+    identity: Mapping[str, object]
+    """What every start of it must have in common, by field."""
+    threads: int
+    compiled: bool
+    workers: int = 1
+    losses: list[float] = field(default_factory=list)
+    """Of each step done, in nats per learned token; nan where its batch was skipped."""
+    faults: Faults = field(default_factory=Faults)
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return len(self.losses)
+
+    def checkpoint(self, optimizers: Optimizers) -> Checkpoint:
+        """What a resumed run needs; shares the tensors with the run."""
+        tensors = {f"parameter/{name}": parameter for name, parameter in optimizers.parameters.items()}
+        tensors |= optimizers.state()
+        tensors |= {"losses": torch.tensor(self.losses, dtype=torch.float64), "rng": torch.get_rng_state()}
+        notes = {
+            "identity": dict(self.identity),
+            "threads": self.threads,
+            "compiled": self.compiled,
+            "workers": self.workers,
+            "skipped": {str(step): why for step, why in self.faults.skipped.items()},
+            "faults": self.faults.met,
+        }
+        return Checkpoint(self.step, tensors, notes)
+
+
+def first_start(
+    identity: Mapping[str, object], team: Team, *, seed: int, threads: int, compile: bool, say: Callable[[str], None]
+) -> Run:
+    """A run that has done nothing yet; `threads` of 0 is torch's choice, divided among the workers."""
+    torch.manual_seed(seed)
+    compiled = compile and shutil.which(os.environ.get("CXX", "g++")) is not None
+    if compile and not compiled:
+        say("warning: no C++ compiler was found, training goes on uncompiled; it only takes longer")
+    return Run(identity, threads or max(1, torch.get_num_threads() // team.count), compiled, team.count)
+
+
+def resumed(
+    saved: Checkpoint, identity: Mapping[str, object], team: Team, *, threads: int, say: Callable[[str], None]
+) -> Run:
+    """The run that `saved` was made by; its weights are put back by `restore`.
+
+    Raises:
+        InputError: It had other settings; names the fields.
+    """
+    was = saved.notes.get("identity")
+    if was != identity:
+        before = was if isinstance(was, dict) else {}
+        fields = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
+        changes = "; ".join(f"{name} is {identity.get(name)}, it was {before.get(name)}" for name in fields)
+        raise InputError(
+            f"the checkpoint of step {saved.step} is of another training: {changes}",
+            hint="take the settings back, or begin anew in another folder",
+        )
+    notes: dict[str, Any] = saved.notes
+    faults = Faults({int(step): why for step, why in notes["skipped"].items()}, notes["faults"])
+    run = Run(identity, notes["threads"], notes["compiled"], notes["workers"], faults=faults)
+    if run.workers != team.count:
+        say(
+            f"the run was begun with workers = {run.workers} and goes on with {team.count}: each sample is still read once, "
+            "but sums are rounded in another order"
+        )
+        run.threads = threads or max(1, torch.get_num_threads() // team.count)
+        run.workers = team.count
+    return run
+
+
+def restore(run: Run, saved: Checkpoint, optimizers: Optimizers) -> None:
+    """Put back the weights, the optimizers' state and the losses; the faults that are known stay known."""
+    tensors = dict(saved.tensors)
+    run.losses = tensors.pop("losses").tolist()
+    torch.set_rng_state(tensors.pop("rng"))
+    with torch.no_grad():
+        for name, parameter in optimizers.parameters.items():
+            parameter.grad = None
+            parameter.copy_(tensors.pop(f"parameter/{name}"))
+    optimizers.load(tensors)
+
+
+@contextmanager
+def reproducible(threads: int) -> Iterator[None]:
+    """`threads` threads and deterministic algorithms while inside; on a CPU the same inputs then give the same bits."""
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    deterministic: Any = torch.utils.deterministic
+    filled = deterministic.fill_uninitialized_memory
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        torch.use_deterministic_algorithms(before[1])
+        deterministic.fill_uninitialized_memory = filled

@@ -1,0 +1,91 @@
+"""The frozen model's own way of computing: the plain model's values and gradients, nothing kept below the lowest adapter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from luosi.models.lora import add_lora, lora_parameters
+from luosi.models.precision import autocast
+from luosi.models.transformer import Transformer
+from luosi.training.frozen import attend, freeze
+from tests.models_kit import noisy_model, random_tokens, small_shape
+
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+SEGMENTS = torch.arange(40)[None].repeat(2, 1) // 17
+
+
+def adapted(family: str, targets: tuple[str, ...] = TARGETS, top_layers: int = 0) -> Transformer:
+    model = noisy_model(small_shape(family))
+    add_lora(model, rank=4, alpha=8.0, targets=targets, seed=1, top_layers=top_layers)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in lora_parameters(model):
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def gradients(model: Transformer, tokens: Tensor, precision: str) -> tuple[Tensor, dict[str, Tensor]]:
+    """States, and the gradients of their sum weighted by fixed noise."""
+    with autocast(precision, "cpu"):  # type: ignore[arg-type]
+        states = model.hidden(tokens, segments_BT=SEGMENTS)
+    (states.float() * torch.randn(states.shape, generator=torch.Generator().manual_seed(3))).sum().backward()
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return states.detach().float(), found
+
+
+def off(one: Tensor, other: Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+@pytest.mark.parametrize("family", ["qwen3", "qwen2", "llama"])
+@pytest.mark.parametrize("targets", [TARGETS, ("v_proj", "gate_proj", "down_proj")])
+def test_states_and_gradients_are_no_further_from_fp32_than_the_plain_models(
+    family: str, targets: tuple[str, ...]
+) -> None:
+    tokens = random_tokens(2, 40)
+    exact, exact_gradients = gradients(adapted(family, targets), tokens, "fp32")
+    plain, plain_gradients = gradients(adapted(family, targets), tokens, "bf16")
+    model = adapted(family, targets)
+    freeze(model)
+    states, found = gradients(model, tokens, "bf16")
+    assert found.keys() == exact_gradients.keys() and all("lora_" in name for name in found)
+    assert off(states, exact) < 1.5 * off(plain, exact) + 1e-3
+    for name, gradient in found.items():
+        assert off(gradient, exact_gradients[name]) < 2 * off(plain_gradients[name], exact_gradients[name]) + 0.01, name
+
+
+def test_with_adapters_above_only_nothing_below_is_touched() -> None:
+    model = adapted("llama", top_layers=1)
+    names = [name for name, p in model.named_parameters() if p.requires_grad]
+    assert names and all(name.startswith("model.layers.1.") for name in names)
+    freeze(model)
+    assert model.state_dict().keys() == adapted("llama", top_layers=1).state_dict().keys()
+    lower = model.model.layers[0]
+    seen: list[bool] = []
+    lower.register_forward_hook(lambda _, inputs, output: seen.append(output.requires_grad))
+    _, found = gradients(model, random_tokens(2, 40), "bf16")
+    assert sorted(found) == sorted(names) and seen == [False]
+
+
+@pytest.mark.parametrize("length", [5, 200, 300])
+def test_attention_by_whole_products_is_torchs(length: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (torch.randn(2, heads, length, 16, generator=generator).bfloat16() for heads in (6, 2, 2))
+    documents = torch.arange(length) // 130
+    mask = ((documents[:, None] == documents) & torch.ones(length, length, dtype=torch.bool).tril())[None, None]
+    weight = torch.randn(2, 6, length, 16, generator=generator)
+
+    def both(q: Tensor, k: Tensor, v: Tensor, whole: bool) -> list[Tensor]:
+        given = [one.clone().requires_grad_() for one in (q, k, v)]
+        if whole:
+            y = attend(given[0], given[1], given[2], mask)
+        else:
+            wide = [one.repeat_interleave(3, 1) for one in given[1:]]
+            y = torch.nn.functional.scaled_dot_product_attention(given[0], *wide, attn_mask=mask)
+        return [y.detach().float(), *(one.float() for one in torch.autograd.grad((y * weight).sum(), given))]
+
+    exact = both(q.float(), k.float(), v.float(), whole=False)
+    for found, expected in zip(both(q, k, v, whole=True), exact, strict=True):
+        assert off(found, expected) < 0.01
