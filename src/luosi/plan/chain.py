@@ -220,7 +220,7 @@ def _models(job: Job, choice: Choice) -> dict[str, Step]:
         "adapt": (
             "finetune",
             {"model": "open", "corpus": "curate"},
-            {"method": "lora", "optimizer": "muon", "learning_rate": MUON_RATE, **tuning},
+            {"method": "lora", **tuning},
         ),
         **(_tuned(job, choice) if job.questions else {}),
         "ship_adapt": ("export", {"model": "tuned" if job.questions else "adapt"}, adapted),
@@ -246,8 +246,6 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
 
 SFT_ROW = 768
 """Tokens: a question, three passages and the answer fit in it."""
-MUON_RATE = 3e-3
-"""Of the LoRA on the user's text: the best of six settings of AdamW and Muon on SmolLM2-135M (docs/log.md)."""
 SFT_EPOCHS = 2.0
 SFT_RATE = 5e-4
 """Of the LoRA on pairs: the best of three on SmolLM2-135M (docs/log.md)."""

@@ -48,7 +48,7 @@ class Config(StageConfig):
     epochs: float = Field(default=0.0, ge=0, json_schema_extra=ADDED_LATER)
     """Passes over the pairs; 0 for as many as make up `tokens`. For pairs only."""
     optimizer: Literal["adamw", "muon"] = Field(default="adamw", json_schema_extra=ADDED_LATER)
-    """Of the adapters of a LoRA; Muon learns more from equal text, at a learning_rate of 0.003."""
+    """Of the adapters of a LoRA; Muon, at a learning_rate of 0.003, may learn faster from little text."""
     top_layers: int = Field(default=0, ge=0, json_schema_extra=ADDED_LATER)
     """Of a LoRA: adapters in so many of the last layers only: half of them takes 0.7 of the time and learns 0.8 as much; 0 for all."""
     system_prompt: str = Field(default="", json_schema_extra=ADDED_LATER)
