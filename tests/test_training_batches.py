@@ -103,7 +103,7 @@ def test_replay_takes_its_share_and_both_sides_lose_no_row(share: float, count: 
 
 def test_a_batch_is_its_rows_and_names_each_document_once() -> None:
     rows = packed([20, 20], 8)
-    two = batch(rows, 1, 2)
+    two = batch(rows, 2, 2)
     assert np.array_equal(two.tokens_BT, np.stack([rows.row(2).tokens_T, rows.row(3).tokens_T]))
     assert len(two.documents) == len(set(two.documents))
 

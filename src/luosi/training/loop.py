@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
 import orjson
 import torch
 from torch import Tensor
@@ -26,7 +25,7 @@ from luosi.errors import BudgetExceeded, Interrupted, TrainingDiverged
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training import workers
-from luosi.training.batches import IGNORED, Batch, Rows
+from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
 from luosi.training.estimates import MICRO_TOKENS
 from luosi.training.faults import AVERAGED, diverged, fault, ran_away
@@ -195,7 +194,7 @@ class _Training:
         if run.step in run.faults.skipped:
             run.losses.append(math.nan)
             return {}
-        part = _batch(self._rows, step, self._course.length)
+        part = batch(self._rows, step.first_row, step.rows, step.row_tokens)
         loss = self._gradients(hidden, part, step)
         if loss is None:
             return {}
@@ -291,16 +290,6 @@ class _Training:
     def _tell_failure(self) -> None:
         if what := self._snapshots.failure():
             self._context.say(f"warning: {what}; training goes on, a kill would fall back to an earlier checkpoint")
-
-
-def _batch(rows: Rows, step: Step, length: int) -> Batch:
-    """A step's rows, cut to its row length."""
-    parts = [rows.row(number) for number in range(step.first_row, step.first_row + step.rows)]
-    tokens, targets, segments = (
-        np.stack(arrays).reshape(step.rows * length // step.row_tokens, step.row_tokens)
-        for arrays in zip(*((part.tokens_T, part.targets_T, part.segments_T) for part in parts), strict=True)
-    )
-    return Batch(tokens, targets, segments, tuple(dict.fromkeys(name for part in parts for name in part.documents)))
 
 
 def _piece_rows(rows: int, row_tokens: int) -> int:
