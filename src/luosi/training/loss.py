@@ -8,6 +8,7 @@ other words drawn for it, which costs a tenth. Knows the head as a matrix, not t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -66,8 +67,13 @@ class Words:
         if first_row >= self.rows:
             return None
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + first_row) * 1_009 + worker)
-        return Draw(self.count, (self.occurrences_V + 1.0) ** FLATTENED, generator)
+        return Draw(self.count, self._shares_V, generator)
 
+    @cached_property
+    def _shares_V(self) -> Tensor:
+        return (self.occurrences_V + 1.0) ** FLATTENED
+
+    @cached_property
     def columns(self) -> float:
         """The mean number of a chunk's different words, drawn ones included, if its tokens were independent: an upper bound."""
         chances = self.occurrences_V / self.occurrences_V.sum()

@@ -83,7 +83,7 @@ def _words(config: Config, course: Course, tokens: TokenDataset, shape: ModelSha
         return None
     counted = torch.from_numpy(occurrences(tokens, shape.vocab_size))
     words = Words(config.drawn_words, counted, config.seed, round((1 - config.whole_fraction) * course.rows))
-    return words if words.columns() < shape.vocab_size / 2 else None
+    return words if words.columns < shape.vocab_size / 2 else None
 
 
 def _flop(shape: ModelShape, step: Step, sequence: int, words: Words | None) -> float:
@@ -91,7 +91,7 @@ def _flop(shape: ModelShape, step: Step, sequence: int, words: Words | None) -> 
     whole = training_flop(shape, tokens, step.row_tokens)
     if words is None or step.first_row >= words.rows:
         return whole
-    return whole - 6 * tokens * shape.width * (shape.vocab_size - words.columns())
+    return whole - 6 * tokens * shape.width * (shape.vocab_size - words.columns)
 
 
 def _padded(vocab_size: int) -> int:
