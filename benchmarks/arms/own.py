@@ -29,11 +29,11 @@ NEVER_S = 1e9
 
 
 def config(run: Run) -> Config:
-    """The stage's defaults at the run's shape and length, every learning rate times the scale."""
+    """The stage's defaults at the run's shape and length, compiled as every arm is, every learning rate times the scale."""
     shape = qwen(run.shape)
     plain = Config(
         layers=shape.layers, width=shape.width, heads=shape.heads, kv_heads=shape.kv_heads, head_dim=shape.head_dim,
-        ff=shape.ff, sequence=SEQUENCE, batch_tokens=run.batch_tokens, steps=run.steps, seed=run.seed,
+        ff=shape.ff, sequence=SEQUENCE, batch_tokens=run.batch_tokens, steps=run.steps, seed=run.seed, compile=True,
     )  # fmt: skip
     rates = {name: value * run.scale for name, value in plain if name.endswith("_lr")}
     return plain.model_copy(update=rates)
