@@ -123,6 +123,18 @@ def test_the_dataset_holds_every_document_once_and_special_tokens_in_text_are_te
     assert index["eos"] == document_start(made.tokenizer.path) == 0
 
 
+def test_tokens_of_another_tokenizer_are_refused(made: Made, tmp_path: Path) -> None:
+    stage, other = TrainTokenizerStage(), Recorder(tmp_path / "other")
+    stage.run(stage.Config(vocab_size=320), stage.Runtime(), inputs_of(corpus=made.corpus), other)
+    with pytest.raises(InputError, match="another tokenizer"):
+        PretrainStage().run(
+            PretrainStage.Config(**TINY),
+            PretrainStage.Runtime(threads=1),
+            inputs_of(tokens=made.tokens, tokenizer=Tokenizer(other.out)),
+            Recorder(tmp_path / "model"),
+        )
+
+
 def test_a_corpus_without_text_is_refused(made: Made, tmp_path: Path) -> None:
     empty = small_corpus(tmp_path / "empty", documents=0)
     with pytest.raises(InputError, match="no training text"):

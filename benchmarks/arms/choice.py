@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import statistics
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from arms.runs import BATCH_TOKENS, SEQUENCE, Run, horizon
+from luosi.stages.pretrain.config import Config
 
 MODULES = {
     "hf_tuned": "hugging_face",
@@ -91,27 +92,35 @@ class Chosen:
 
 def trials(lines: Lines, arm: str) -> list[Run]:
     """Those of the rate, missing or not."""
-    tokens = horizon("main") // 4
-    found = [Run(arm, "main", "trial", tokens, scale, BATCH_TOKENS, TRIAL_SEED) for scale in SCALES]
-    further = MOST_FURTHER if arm in PEERS else 0
-    while further and all(lines.bits(run) is not None for run in found):
-        scales = sorted(run.scale for run in found)
-        best = _best(lines, found).scale
-        if best not in (scales[0], scales[-1]):
-            break
-        scale = best / 2 if best == scales[0] else best * 2
-        found.append(Run(arm, "main", "trial", tokens, scale, BATCH_TOKENS, TRIAL_SEED))
-        further -= 1
+    tokens, size = horizon("main") // 4, trial_batch(arm)
+    found = [Run(arm, "main", "trial", tokens, scale, size, TRIAL_SEED) for scale in SCALES]
+    while edge := _edge(lines, found, arm, len(SCALES), lambda run: run.scale):
+        found.append(replace(found[0], scale=edge))
     return found
 
 
 def batches(lines: Lines, arm: str) -> list[Run]:
     """Half and twice the trials' batch at the best rate, missing or not."""
-    scale = _best(lines, trials(lines, arm)).scale
-    return [
-        Run(arm, "main", "batch", horizon("main") // 4, scale, size, TRIAL_SEED)
-        for size in (BATCH_TOKENS // 2, BATCH_TOKENS * 2)
+    best = _best(lines, trials(lines, arm))
+    found = [
+        replace(best, purpose="batch", batch_tokens=size) for size in (best.batch_tokens // 2, best.batch_tokens * 2)
     ]
+    while edge := _edge(lines, [best, *found], arm, 3, lambda run: run.batch_tokens):
+        found.append(replace(found[0], batch_tokens=int(edge)))
+    return found
+
+
+def trial_batch(arm: str) -> int:
+    """Tokens of a step in the trials of the rate: Luosi's own default, 8,192 of the others."""
+    return Config().batch_tokens if arm == "luosi" else BATCH_TOKENS
+
+
+def _edge(lines: Lines, tried: list[Run], arm: str, first: int, value: Callable[[Run], float]) -> float | None:
+    """The next value to try where all of `tried` are there and a peer's best lies at an edge of them; the first few are not further."""
+    if arm not in PEERS or len(tried) - first >= MOST_FURTHER or any(lines.bits(run) is None for run in tried):
+        return None
+    values, best = sorted(map(value, tried)), value(_best(lines, tried))
+    return best / 2 if best == values[0] else best * 2 if best == values[-1] else None
 
 
 def chosen(lines: Lines, arm: str) -> Chosen:

@@ -6,6 +6,7 @@ it the tokenizer and configuration, and for an exported (not yet compressed) one
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from luosi.artifacts.base import Artifact
@@ -17,10 +18,15 @@ class Tokenizer(Artifact):
 
     required = ("tokenizer.json", "tokenizer_config.json")
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of `tokenizer.json`."""
+        return hashlib.sha256((self.path / "tokenizer.json").read_bytes()).hexdigest()
+
 
 class TokenDataset(Artifact):
     """Token ids of whole documents, end to end: `tokens.bin` (little-endian uint16 or uint32), `offsets.bin` (uint64, one more
-    than documents), `ids.json` (document ids in order), `index.json` ({"dtype", "documents", "tokens", "bytes", "eos"})."""
+    than documents), `ids.json` (document ids in order), `index.json` ({"dtype", "documents", "tokens", "bytes", "eos", "tokenizer": its digest})."""
 
     required = ("tokens.bin", "offsets.bin", "ids.json", "index.json")
 

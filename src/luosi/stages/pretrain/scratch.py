@@ -8,6 +8,7 @@ import torch
 
 from luosi.artifacts import Facts, ModelShape, TokenDataset, Tokenizer
 from luosi.artifacts.base import write_jsonl
+from luosi.errors import InputError
 from luosi.models.flops import training_flop
 from luosi.models.tokenizer import load_tokenizer
 from luosi.models.transformer import Transformer, initialise
@@ -27,8 +28,14 @@ def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: 
     """Train a model of `config.shape` and write a BaseModel into `context.out`.
 
     Raises:
+        InputError: The tokens were made with another tokenizer.
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
+    if tokens.json("index.json").get("tokenizer", tokenizer.digest) != tokenizer.digest:
+        raise InputError(
+            "the tokens were made with another tokenizer than the one given",
+            hint="give pretrain the tokenizer that the step of its tokens was given",
+        )
     return everywhere(runtime.workers, partial(_pretrain, config, runtime, tokens, tokenizer), context)
 
 

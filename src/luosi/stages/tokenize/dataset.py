@@ -50,6 +50,7 @@ def write(config: Config, corpus: Corpus, tokenizer: Tokenizer, context: Context
         "tokens": int(offsets[-1]),
         "bytes": text_bytes,
         "eos": document_marks(tokenizer.path).end,
+        "tokenizer": tokenizer.digest,
     }
     write_json(context.out / "index.json", index)
     TokenDataset(context.out)
