@@ -15,12 +15,11 @@ import torch
 from torch import Tensor
 
 from luosi.training.batches import IGNORED
+from luosi.training.estimates import DRAWN_CHUNK_TOKENS
 
 CHUNK_LOGITS = 1 << 21
 CHUNK_TOKENS = 128
 """Logits of so many tokens exist at one time, or of more while they are fewer than CHUNK_LOGITS: what a CPU's caches like."""
-DRAWN_CHUNK_TOKENS = 1024
-"""The same where words are drawn: a larger chunk shares its words among more tokens, but holds more different targets."""
 
 FLATTENED = 0.75
 """Power of a word's occurrences by which it is drawn: rare ones more often than they occur."""

@@ -61,6 +61,10 @@ class Config(StageConfig):
         self.shape(vocab_size=32)
         return self
 
+    def draws(self, columns: float, vocab_size: int) -> bool:
+        """Whether words are drawn for the loss: not where that many `columns` would cost nearly as much as the vocabulary."""
+        return self.drawn_words > 0 and columns < vocab_size / 2
+
     def shape(self, vocab_size: int) -> ModelShape:
         """The model's shape with that vocabulary."""
         return ModelShape(

@@ -15,6 +15,7 @@ from luosi.models.transformer import Transformer, initialise
 from luosi.models.weights import save_model
 from luosi.pipeline.stage import Context
 from luosi.stages.pretrain.config import Config, Runtime
+from luosi.stages.pretrain.stage import spared_flop
 from luosi.training.batches import dataset_rows, occurrences
 from luosi.training.loop import Settings, best_device, train, warn_of_epochs
 from luosi.training.loss import Words
@@ -86,11 +87,11 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
 
 def _words(config: Config, course: Course, tokens: TokenDataset, shape: ModelShape) -> Words | None:
     """What the loss is taken over; None where the whole vocabulary costs no more."""
-    if not config.drawn_words or best_device().type != "cpu":
+    if best_device().type != "cpu":
         return None
     counted = torch.from_numpy(occurrences(tokens, shape.vocab_size))
     words = Words(config.drawn_words, counted, config.seed, round((1 - config.whole_fraction) * course.rows))
-    return words if words.columns < shape.vocab_size / 2 else None
+    return words if config.draws(words.columns, shape.vocab_size) else None
 
 
 def _flop(shape: ModelShape, step: Step, sequence: int, words: Words | None) -> float:
@@ -98,7 +99,7 @@ def _flop(shape: ModelShape, step: Step, sequence: int, words: Words | None) -> 
     whole = training_flop(shape, tokens, step.row_tokens)
     if words is None or step.first_row >= words.rows:
         return whole
-    return whole - 6 * tokens * shape.width * (shape.vocab_size - words.columns)
+    return whole - spared_flop(shape, tokens, words.columns)
 
 
 def _padded(vocab_size: int) -> int:

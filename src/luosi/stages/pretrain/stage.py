@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from luosi.artifacts import BaseModel, Facts, TokenDataset, Tokenizer
+from luosi.artifacts import BaseModel, Facts, ModelShape, TokenDataset, Tokenizer
 from luosi.cost import Estimate, Machine
 from luosi.models.flops import training_flop
 from luosi.pipeline.stage import Context, Inputs, Role, Stage
 from luosi.stages.pretrain.config import Config as PretrainConfig
 from luosi.stages.pretrain.config import Runtime as PretrainRuntime
-from luosi.training.estimates import training_memory, training_seconds
+from luosi.training.estimates import DRAWN_CHUNK_TOKENS, different_words, training_memory, training_seconds
 
 EFFICIENCY = {False: 0.34, True: 0.45}
 """Share of the peak of large matrix products that a small model's training reaches, by `compile`; measured
@@ -40,6 +40,10 @@ class PretrainStage(Stage[PretrainConfig, PretrainRuntime]):
         facts = self.predict(config, inputs)
         assert facts.shape is not None and facts.tokens is not None
         flop = training_flop(facts.shape, facts.tokens, config.sequence)
+        columns = config.drawn_words + different_words(facts.shape.vocab_size, DRAWN_CHUNK_TOKENS)
+        if machine.device == "cpu" and config.draws(columns, facts.shape.vocab_size):
+            drawn = (1 - config.whole_fraction) * facts.tokens
+            flop -= spared_flop(facts.shape, drawn, columns)
         seconds = training_seconds(
             machine, flop, precision=config.precision, efficiency=EFFICIENCY[config.compile], compiled=config.compile
         )
@@ -55,3 +59,8 @@ class PretrainStage(Stage[PretrainConfig, PretrainRuntime]):
         return pretrain(
             config, runtime, inputs.artifact("tokens", TokenDataset), inputs.artifact("tokenizer", Tokenizer), context
         )
+
+
+def spared_flop(shape: ModelShape, tokens: float, columns: float) -> float:
+    """What a loss over `columns` words spares of the head's three products."""
+    return 6 * tokens * shape.width * (shape.vocab_size - columns)
