@@ -25,6 +25,8 @@ ARMS = tuple(MODULES)
 TUNED = (*PEERS, "luosi")
 SCALES, MOST_FURTHER = (1.0, 2.0, 0.5, 4.0), 2
 TRIAL_SEED, SEEDS = 100, (0, 1, 2)
+PARTS = (0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
+"""Of the horizon, to which an arm may be trained."""
 TRANSFER_ARMS, TRANSFER_SEEDS = ("hf_tuned", "luosi"), (0, 1)
 TOKENS_PER_S = {
     "hf_tuned": 7000.0,
@@ -157,16 +159,24 @@ def seeds(shape: str) -> tuple[int, ...]:
 
 
 def parts(lines: Lines, arm: str, shape: str) -> tuple[list[float], bool]:
-    """The parts of the horizon that an arm is trained to, and whether that is decided: around what tuned AdamW reaches at 1."""
+    """The two parts of the horizon that an arm is trained to, and whether that is decided: they lie around Q, going by halves and
+    doubles from 0.5 with the first seed."""
     if arm == "hf_tuned":
         return [1.0, 0.5], True
-    quality, half = mean_bits(lines, "hf_tuned", shape, 1.0), mean_bits(lines, arm, shape, 0.5)
-    if quality is None or half is None:
-        return [0.5], False
-    if half <= quality:
-        return [0.25, 0.5], True
-    whole = mean_bits(lines, arm, shape, 1.0)
-    return ([0.5, 1.0], whole is not None) if whole is None or whole <= quality else ([0.5, 1.0, 2.0], True)
+    quality = mean_bits(lines, "hf_tuned", shape, 1.0)
+    found = {part: lines.bits(final(lines, arm, shape, part, seeds(shape)[0])) for part in PARTS}
+    part = 0.5
+    while True:
+        bits = found.get(part)
+        if quality is None or bits is None:
+            return [part], False
+        step = 0.5 if bits <= quality else 2.0
+        beyond = found.get(part * step)
+        if beyond is None:
+            return ([part * step], False) if part * step in PARTS else (sorted([part, part / step]), True)
+        if (beyond <= quality) != (bits <= quality):
+            return sorted([part, part * step]), True
+        part *= step
 
 
 def schedule(lines: Lines) -> Iterator[Planned]:
@@ -181,10 +191,8 @@ def schedule(lines: Lines) -> Iterator[Planned]:
         for arm in TUNED if shape == "main" else TRANSFER_ARMS:
             sure = chosen(lines, arm).sure
             wanted, decided = parts(lines, arm, shape)
-            for seed in seeds(shape):
-                runs += [(final(lines, arm, shape, part, seed), sure) for part in wanted]
-            if not decided and wanted == [0.5]:
-                runs += [(final(lines, arm, shape, 1.0, seed), False) for seed in seeds(shape)]
+            tried = seeds(shape) if decided else seeds(shape)[:1]
+            runs += [(final(lines, arm, shape, part, seed), sure) for part in wanted for seed in tried]
     runs.append((final(lines, "hf_default", "main", 1.0, SEEDS[0]), True))
     for run, known in runs:
         if lines.find(run) is None:
