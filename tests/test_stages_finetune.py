@@ -1,7 +1,8 @@
-"""Adapters by Muon, and adapters in the last layers only: what they cost, what is shipped, and kills."""
+"""Adapters of each kind, by Muon, in the last layers only: what they cost, what is shipped, kills, what is told, bad input."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,14 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, TokenDataset, Tokenizer
-from luosi.artifacts.base import read_jsonl
-from luosi.errors import BudgetExceeded
+from luosi.artifacts.base import read_jsonl, write_jsonl
+from luosi.errors import BudgetExceeded, InputError
 from luosi.models.flops import forward_flop, lora_parameters, training_flop
+from luosi.models.lora import ROWS
+from luosi.models.tokenizer import load_tokenizer
 from luosi.models.weights import read_state
 from luosi.pipeline.key import canonical
+from luosi.stages.finetune.data import supply
 from luosi.stages.finetune.stage import FinetuneStage, step_flop
 from luosi.stages.pretrain.stage import PretrainStage
 from luosi.stages.tokenize.stage import TokenizeStage
@@ -51,7 +55,17 @@ def adapt(base: tuple[Corpus, BaseModel], context: Recorder, **changes: object) 
     return FinetuneStage().run(config, FinetuneStage.Runtime(threads=1), roles, context)
 
 
-@pytest.mark.parametrize("changes", [{}, {"top_layers": 1}, {"optimizer": "adamw", "top_layers": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"top_layers": 1},
+        {"optimizer": "adamw", "top_layers": 1},
+        {"optimizer": "adamw", "adapter": "rslora"},
+        {"optimizer": "adamw", "adapter": "dora"},
+        {"optimizer": "adamw", "adapter": "dora", "precision": "fp32"},
+    ],
+)
 def test_what_ships_is_the_unrounded_model_and_what_the_adapter_adds(
     base: tuple[Corpus, BaseModel], tmp_path: Path, changes: dict[str, object]
 ) -> None:
@@ -68,21 +82,29 @@ def test_what_ships_is_the_unrounded_model_and_what_the_adapter_adds(
             assert torch.equal(tensor, before[name])
         else:
             b = adapter["base_model.model." + name.removesuffix("weight") + "lora_B.weight"]
-            torch.testing.assert_close(tensor, before[name] + 8.0 * b @ a)
+            expected = before[name] + (16.0 if changes.get("adapter") == "rslora" else 8.0) * b @ a
+            if (lengths := adapter.get("base_model.model." + name.removesuffix("weight") + ROWS)) is not None:
+                assert not torch.allclose(lengths, before[name].norm(dim=1), rtol=1e-3)
+                expected *= (lengths / expected.norm(dim=1))[:, None]
+            assert (lengths is not None) == (changes.get("adapter") == "dora")
+            torch.testing.assert_close(tensor, expected)
             touched.add(name.split(".")[2])
-    assert touched == ({"1"} if changes else {"0", "1"})
+    assert touched == ({"1"} if "top_layers" in changes else {"0", "1"})
 
 
-def test_a_lora_by_muon_cut_short_ends_in_the_same_bytes(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "adamw", "adapter": "dora"}])
+def test_an_adapter_cut_short_ends_in_the_same_bytes(
+    base: tuple[Corpus, BaseModel], tmp_path: Path, changes: dict[str, object]
+) -> None:
     def stop(step: int) -> None:
         if step == 8:
             raise BudgetExceeded("stop")
 
     whole, cut = Recorder(tmp_path / "whole"), Recorder(tmp_path / "cut", at_step=stop)
-    adapt(base, whole)
+    adapt(base, whole, **changes)
     with pytest.raises(BudgetExceeded):
-        adapt(base, cut)
-    adapt(base, Recorder(tmp_path / "cut"))
+        adapt(base, cut, **changes)
+    adapt(base, Recorder(tmp_path / "cut"), **changes)
     files = [path.relative_to(whole.out) for path in whole.out.rglob("*") if path.is_file()]
     assert Path("adapter/adapter_model.safetensors") in files
     for name in files:
@@ -102,7 +124,80 @@ def test_layers_below_the_adapters_cost_no_way_back() -> None:
 
 
 def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:
-    assert not {"top_layers", "optimizer"} & set(canonical(FinetuneStage.Config()))  # type: ignore[call-overload]
-    for field, value in (("top_layers", 2), ("optimizer", "muon")):
+    plain = FinetuneStage.Config()
+    assert not {"top_layers", "optimizer", "adapter"} & set(canonical(plain))  # type: ignore[call-overload]
+    assert "adapter" in canonical(FinetuneStage.Config(adapter="dora"))  # type: ignore[operator]
+    for field, value in (("top_layers", 2), ("optimizer", "muon"), ("adapter", "rslora")):
         with pytest.raises(ValidationError, match=f'{field} is for method "lora"'):
             FinetuneStage.Config.model_validate({"method": "full", "learning_rate": 1e-4, field: value})
+
+
+def test_doras_lengths_are_priced_and_not_for_muon() -> None:
+    lora, dora = (step_flop(FinetuneStage.Config.model_validate({"adapter": kind}), SHAPE) for kind in ("lora", "dora"))
+    assert dora - lora == 2 * 16 * SHAPE.matrix_parameters
+    with pytest.raises(ValidationError, match='optimizer "muon" is for matrices'):
+        FinetuneStage.Config(adapter="dora", optimizer="muon")
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"), [(["q_porj"], "'q_proj', 'k_proj'.*'down_proj'.*q_porj"), ([], "at least 1 item")]
+)
+def test_unknown_targets_are_refused_before_anything_is_priced(targets: list[str], message: str) -> None:
+    with pytest.raises(ValidationError, match=f"(?s)targets.*{message}"):
+        FinetuneStage.Config.model_validate({"targets": targets})
+
+
+def test_a_rank_beyond_a_matrix_is_refused(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="rank is 17, but k_proj is a matrix of 16 x 32") as raised:
+        adapt(base, Recorder(tmp_path), rank=17)
+    assert "leave k_proj out of targets" in raised.value.hint
+
+
+class Told(Recorder):
+    """Remembers what it is told of steps."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.metrics: list[dict[str, float]] = []
+
+    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
+        self.metrics.append(metrics)
+
+
+@pytest.mark.parametrize("replay", [0.0, 0.5])
+def test_bits_per_byte_are_told_of_a_corpus(base: tuple[Corpus, BaseModel], tmp_path: Path, replay: float) -> None:
+    """Their ratio to the loss is that of positions to bytes in the rows that were learned from."""
+    context = Told(tmp_path)
+    changes = {"replay": replay, "tokens": 6400}
+    adapt(base, context, **changes)
+    told = [one["bpb"] / one["loss"] for one in context.metrics if one]
+    assert len(told) == 50 and max(told) - min(told) < 1e-9
+    config = FinetuneStage.Config.model_validate({**SETTINGS, **changes})
+    rows = supply(config, base[1].path, inputs_of(corpus=base[0], model=base[1]), context).rows
+    first = [rows.row(number) for number in range(100)]
+    tokenizer = load_tokenizer(base[1].path)
+    decoded = "".join(
+        tokenizer.decode(row.tokens_T[row.tokens_T > 0].tolist(), skip_special_tokens=False) for row in first
+    )
+    assert told[0] == pytest.approx(6400 / len(decoded.encode()) / math.log(2), rel=0.02)
+
+
+def test_rows_longer_than_any_document_are_said_and_hold_several(
+    base: tuple[Corpus, BaseModel], tmp_path: Path
+) -> None:
+    corpus = small_corpus(tmp_path / "corpus")
+    rows = [{**row, "text": "a notice of the grant"} for row in read_jsonl(corpus.path / "train.jsonl")]
+    write_jsonl(corpus.path / "train.jsonl", rows)
+    context = Recorder(tmp_path / "short")
+    adapt((corpus, base[1]), context)
+    assert any("no document of law is longer than" in line and "rows of 64" in line for line in context.said)
+    usual = Recorder(tmp_path / "usual")
+    adapt(base, usual)
+    assert not usual.said
+
+
+def test_too_little_text_is_counted_and_said(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+    context = Recorder(tmp_path / "run")
+    facts = adapt((small_corpus(tmp_path / "corpus", documents=4), base[1]), context)
+    assert float(facts.figures["epochs"]) > 4
+    assert any(f"the text is read {float(facts.figures['epochs']):.1f} times" in line for line in context.said)

@@ -6,23 +6,25 @@ import pytest
 import torch
 from torch import Tensor
 
-from luosi.models.lora import add_lora, lora_parameters
+from luosi.models.lora import Kind, add_lora, lora_parameters
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
-from luosi.training.frozen import attend, freeze
+from luosi.training.frozen import freeze
+from luosi.training.frozen_attention import attend
 from tests.models_kit import noisy_model, random_tokens, small_shape
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SEGMENTS = torch.arange(40)[None].repeat(2, 1) // 17
 
 
-def adapted(family: str, targets: tuple[str, ...] = TARGETS, top_layers: int = 0) -> Transformer:
+def adapted(family: str, targets: tuple[str, ...] = TARGETS, top_layers: int = 0, kind: Kind = "lora") -> Transformer:
     model = noisy_model(small_shape(family))
-    add_lora(model, rank=4, alpha=8.0, targets=targets, seed=1, top_layers=top_layers)
+    add_lora(model, rank=4, alpha=8.0, targets=targets, seed=1, top_layers=top_layers, kind=kind)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for parameter in lora_parameters(model):
-            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.copy_(0.1 * noise if parameter.ndim == 2 else parameter * (1 + 0.2 * noise))
     return model
 
 
@@ -41,13 +43,14 @@ def off(one: Tensor, other: Tensor) -> float:
 
 @pytest.mark.parametrize("family", ["qwen3", "qwen2", "llama"])
 @pytest.mark.parametrize("targets", [TARGETS, ("v_proj", "gate_proj", "down_proj")])
+@pytest.mark.parametrize("kind", ["lora", "rslora", "dora"])
 def test_states_and_gradients_are_no_further_from_fp32_than_the_plain_models(
-    family: str, targets: tuple[str, ...]
+    family: str, targets: tuple[str, ...], kind: Kind
 ) -> None:
     tokens = random_tokens(2, 40)
-    exact, exact_gradients = gradients(adapted(family, targets), tokens, "fp32")
-    plain, plain_gradients = gradients(adapted(family, targets), tokens, "bf16")
-    model = adapted(family, targets)
+    exact, exact_gradients = gradients(adapted(family, targets, kind=kind), tokens, "fp32")
+    plain, plain_gradients = gradients(adapted(family, targets, kind=kind), tokens, "bf16")
+    model = adapted(family, targets, kind=kind)
     freeze(model)
     states, found = gradients(model, tokens, "bf16")
     assert found.keys() == exact_gradients.keys() and all("lora_" in name for name in found)

@@ -49,8 +49,8 @@ class Scratch:
     def batch_tokens(self, default: int) -> int:
         """Tokens of one optimizer step: `default`, doubled as often as the rule bears.
 
-        >>> [Scratch(SCRATCH_SHAPES[0], tokens).batch_tokens(4096) for tokens in (655_360, 84e6)]
-        [4096, 16384]
+        >>> [Scratch(SCRATCH_SHAPES[0], tokens).batch_tokens(2048) for tokens in (655_360, 84e6)]
+        [2048, 16384]
         """
         rule = BATCH_RULE * self.tokens**BATCH_EXPONENT
         return default << max(0, math.floor(math.log2(max(rule, 1.0) / default)))
@@ -58,8 +58,8 @@ class Scratch:
     def learning_rate(self, default: float) -> float:
         """`default`, which was found on the smallest shape, less for a larger one; two significant digits.
 
-        >>> [Scratch(shape, 1e8).learning_rate(0.005) for shape in (SCRATCH_SHAPES[0], SCRATCH_SHAPES[-1])]
-        [0.005, 0.0018]
+        >>> [Scratch(shape, 1e8).learning_rate(0.01) for shape in (SCRATCH_SHAPES[0], SCRATCH_SHAPES[-1])]
+        [0.01, 0.0037]
         """
         factor = (self.shape.parameters / SCRATCH_SHAPES[0].parameters) ** RATE_EXPONENT
         return float(f"{default * factor:.2g}")

@@ -19,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from luosi.training.sharding import whole
+
 KEPT = 2
 
 STANDSTILL = 0.01
@@ -121,7 +123,7 @@ class Snapshots:
         return not writing and time.monotonic() - self._taken_at >= self.interval_s
 
     def take(self, checkpoint: Checkpoint) -> None:
-        """Save it: from the moment that this returns, its tensors may change."""
+        """Save it: from the moment that this returns, its tensors may change. Those shared out among workers are made whole one by one."""
         began, worked = time.monotonic(), time.thread_time()
         self.wait()
         self._copies = {name: self._copy(name, tensor) for name, tensor in checkpoint.tensors.items()}
@@ -149,7 +151,7 @@ class Snapshots:
         copy = self._copies.get(name)
         if copy is None or copy.shape != tensor.shape or copy.dtype != tensor.dtype:
             copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
-        return copy.copy_(tensor.detach(), non_blocking=True)
+        return copy.copy_(whole(tensor.detach()), non_blocking=True)
 
     def _write(self, checkpoint: Checkpoint) -> None:
         began = time.thread_time()

@@ -1,9 +1,9 @@
 """A model whose own weights are frozen, computed for the training of its adapters with few passes over memory.
 
 Projections that read the same input become one bf16 matrix product, with each adapter's B beside the weights it corrects: [W, s B]
-times [x, A x]. Norms hand on bf16 at once and their gains are part of the matrices. Layers below the lowest adapter keep nothing
-for a backward pass. The values are those of the plain model under bf16 autocast, up to the order of rounding; parameters
-keep their names. For training only: the matrices are the computation's own, what ships is merged elsewhere in fp32.
+times [x, A x]; DoRA stretches each output after that. Norms hand on bf16 at once and their gains are part of the matrices. Layers below
+the lowest adapter keep nothing for a backward pass. The values are those of the plain model under bf16 autocast, up to the order of
+rounding; parameters keep their names. For training only: the matrices are the computation's own, what ships is merged elsewhere in fp32.
 """
 
 from __future__ import annotations
@@ -17,12 +17,9 @@ from torch import Tensor, nn
 
 from luosi.models.lora import LoraLinear
 from luosi.models.transformer import KVCache, Layer, RMSNorm, Transformer
+from luosi.training.frozen_attention import attend
 
 BF16 = torch.bfloat16
-WHOLE_TOKENS = 1024
-"""Positions of a row up to which attention is computed by whole products."""
-BLOCK = 128
-"""Queries at one time: what lies right of a block under the causal mask is not computed."""
 
 
 def freeze(model: Transformer) -> None:
@@ -73,63 +70,6 @@ class FrozenLayer(nn.Module):
         return self._o(y_BHTD.transpose(1, 2).flatten(2))
 
 
-def attend(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, mask: Tensor | None) -> Tensor:
-    """Causal attention, `mask` [B or 1, 1, T, T] true where allowed; bf16. Rows of up to WHOLE_TOKENS on a CPU: by whole products."""
-    if q_BHTD.device.type == "cpu" and q_BHTD.shape[2] <= WHOLE_TOKENS:
-        y: Tensor = _Attended.apply(q_BHTD, k_BKTD, v_BKTD, mask)  # type: ignore[no-untyped-call]
-        return y
-    groups = q_BHTD.shape[1] // k_BKTD.shape[1]
-    k_BHTD, v_BHTD = (one.repeat_interleave(groups, 1) for one in (k_BKTD, v_BKTD))
-    return F.scaled_dot_product_attention(q_BHTD, k_BHTD, v_BHTD, attn_mask=mask, is_causal=mask is None)
-
-
-class _Attended(torch.autograd.Function):
-    """softmax(q k / sqrt(D)) v by whole products: twice as fast on a CPU's bf16 as torch's tiled kernel. Weights are computed anew on the way back.
-
-    Queries go in blocks, so that most of what a causal mask would hide is not computed. Queries of the heads that share keys are
-    rows of one product.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, mask: Tensor | None) -> Tensor:
-        length, size = q_BHTD.shape[2:]
-        if mask is None:
-            mask = torch.ones(length, length, dtype=torch.bool).tril()[None, None]
-        k, v = k_BKTD.contiguous(), v_BKTD.contiguous()
-        q = (q_BHTD * size**-0.5).reshape(*k.shape[:2], -1, length, size)
-        y = torch.empty_like(q, memory_format=torch.contiguous_format)
-        for rows in _blocks(length):
-            y[:, :, :, rows] = (_weights(q, k, mask, rows) @ v[:, :, : rows.stop]).view_as(q[:, :, :, rows])
-        ctx.save_for_backward(q, k, v, mask)
-        return y.flatten(1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        q, k, v, mask = ctx.saved_tensors
-        dy = grads[0].reshape(q.shape)
-        dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for rows in _blocks(q.shape[3]):
-            weights, dy_rows = _weights(q, k, mask, rows), dy[:, :, :, rows].flatten(2, 3)
-            dv[:, :, : rows.stop] += weights.mT @ dy_rows
-            dscores = torch._softmax_backward_data(dy_rows @ v[:, :, : rows.stop].mT, weights, -1, BF16)
-            dq[:, :, :, rows] = (dscores @ k[:, :, : rows.stop]).view_as(q[:, :, :, rows])
-            dk[:, :, : rows.stop] += dscores.mT @ q[:, :, :, rows].flatten(2, 3)
-        return (dq * q.shape[-1] ** -0.5).flatten(1, 2), dk, dv, None
-
-
-def _weights(q: Tensor, k: Tensor, mask: Tensor, rows: slice) -> Tensor:
-    """Attention of the queries `rows` of all groups to what stands before them, [B, K, groups x rows, S]."""
-    q_rows = q[:, :, :, rows]
-    scores = (q_rows.flatten(2, 3) @ k[:, :, : rows.stop].mT).view(*q_rows.shape[:4], rows.stop)
-    seen = mask[:, :, None, rows, : rows.stop]
-    scores += torch.zeros(seen.shape, dtype=BF16).masked_fill_(~seen, -torch.inf)
-    return torch.softmax(scores, -1).flatten(2, 3)
-
-
-def _blocks(length: int) -> list[slice]:
-    return [slice(begin, min(begin + BLOCK, length)) for begin in range(0, length, BLOCK)]
-
-
 class _Product:
     """Linear layers of one input as one matrix [outputs, inputs + ranks], in bf16, adapters beside the weights.
 
@@ -149,6 +89,7 @@ class _Product:
                 self.adapters.append((slice(row, row + len(weight)), slice(rank, rank + one.rank), one))
                 rank += one.rank
             row += len(weight)
+        self.stretched = any(one.kind == "dora" for _, _, one in self.adapters)
         self.matrix = torch.zeros(row, self.inputs + rank, dtype=BF16, device=weights[0].device)
         row = 0
         for one, weight in zip(linears, weights, strict=True):
@@ -167,6 +108,8 @@ class _Product:
             return plain
         factors = [factor for _, _, one in self.adapters for factor in (one.lora_A.weight, one.lora_B.weight)]
         y: Tensor = _Adapted.apply(x.flatten(0, -2), self, *factors)  # type: ignore[no-untyped-call]
+        if self.stretched:
+            y = _Stretched.apply(y, self, *(one.lora_magnitude_vector for _, _, one in self.adapters))  # type: ignore[no-untyped-call]
         return y.view(*x.shape[:-1], -1)
 
 
@@ -178,16 +121,14 @@ class _Adapted(torch.autograd.Function):
         a_RI = torch.cat(factors[::2])
         a_RI = (a_RI if product.gain is None else a_RI * product.gain).to(BF16)
         for (rows, ranks, one), b in zip(product.adapters, factors[1::2], strict=True):
-            product.matrix[rows, product.inputs + ranks.start : product.inputs + ranks.stop] = b * (
-                one.alpha / one.rank
-            )
+            product.matrix[rows, product.inputs + ranks.start : product.inputs + ranks.stop] = b * one.scale
         given, x_NI = x_NI, _gated(*x_NI.chunk(2, -1)) if product.gated else x_NI
         wide_NK = torch.cat((x_NI, x_NI @ a_RI.T), 1)
         # what the gate lets through is cheaper to compute anew than to keep
         kept = (given, wide_NK[:, product.inputs :].clone()) if product.gated else (wide_NK, None)
         ctx.save_for_backward(*kept, a_RI)
         ctx.product = product
-        return F.linear(wide_NK, product.matrix, product.bias)
+        return F.linear(wide_NK, product.matrix, None if product.stretched else product.bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -209,10 +150,32 @@ class _Adapted(torch.autograd.Function):
         db_OR = dy_NO.T @ xa_NR
         factors: list[Tensor] = []
         for rows, ranks, one in product.adapters:
-            factors += [da_RI[ranks], db_OR[rows, ranks].float() * (one.alpha / one.rank)]
+            factors += [da_RI[ranks], db_OR[rows, ranks].float() * one.scale]
         if product.gated and dx_NI is not None:
             dx_NI = _gate_gradients(dx_NI, given)
         return dx_NI, None, *factors
+
+
+class _Stretched(torch.autograd.Function):
+    """DoRA: each output times its row's length over that of W + s B A, a constant to the gradients. Keeps only what it gives."""
+
+    @staticmethod
+    def forward(ctx: Any, y_NO: Tensor, product: _Product, *lengths: Tensor) -> Tensor:
+        factor_O = torch.ones(y_NO.shape[1], device=y_NO.device)
+        for (rows, _, one), length in zip(product.adapters, lengths, strict=True):
+            factor_O[rows] = length / one.row_lengths(product.gain)
+        out_NO = torch.mul(y_NO, factor_O, out=torch.empty_like(y_NO))
+        ctx.save_for_backward(out_NO, factor_O, *lengths)
+        ctx.product = product
+        return out_NO if product.bias is None else out_NO + product.bias
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        out_NO, factor_O, *lengths = ctx.saved_tensors
+        dy_NO = grads[0]
+        along_O = (dy_NO * out_NO).sum(0, dtype=torch.float32)
+        dlengths = [along_O[rows] / length for (rows, _, _), length in zip(ctx.product.adapters, lengths, strict=True)]
+        return torch.mul(dy_NO, factor_O, out=torch.empty_like(dy_NO)), None, *dlengths
 
 
 class _Normed(torch.autograd.Function):

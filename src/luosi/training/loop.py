@@ -2,8 +2,8 @@
 
 Killed anywhere and called again with the same arguments, it goes on from its newest checkpoint and, on a CPU, ends in the
 same bits as an uninterrupted run: the order of data depends on the step alone, and threads and mode (compiled or not) are
-those of the first start. In several processes at once (see `workers`) each takes its share of every batch. A bad loss sends it
-back to the last good checkpoint and past the batch. Knows neither stages nor where models come from.
+those of the first start. In several processes at once (see `workers`) each takes its share of every batch and, where the model is
+shared out (see `sharding`), keeps its share of that. A bad loss sends it back to the last good checkpoint and past the batch. Knows neither stages nor where models come from.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import orjson
 import torch
 from torch import Tensor
 
-from luosi.cost import Cost, Machine
-from luosi.errors import BudgetExceeded, Interrupted, TrainingDiverged
+from luosi.cost import Cost
+from luosi.errors import BudgetExceeded, Interrupted, LuosiError, TrainingDiverged
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
-from luosi.training import workers
+from luosi.training import sharding, workers
 from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
 from luosi.training.estimates import MICRO_TOKENS
@@ -33,6 +32,7 @@ from luosi.training.loss import Words, cross_entropy_sum
 from luosi.training.optimizers import Optimizers
 from luosi.training.schedules import Course, Step
 from luosi.training.state import Run, first_start, reproducible, restore, resumed
+from luosi.training.workers import Watcher
 
 CLIP_NORM = 1.0
 """Gradients of a larger norm are scaled down to it."""
@@ -66,31 +66,10 @@ class Settings:
 
     def identity(self) -> dict[str, object]:
         """What a resumed run must have in common with its first start, as its checkpoint says it."""
-        course = asdict(self.course)
         words = (self.words.count, self.words.rows) if self.words else None
-        whole = {
-            "precision": self.precision,
-            "seed": self.seed,
-            "words": words,
-            **{f"course.{name}": course[name] for name in course},
-        }
+        whole: dict[str, object] = {"precision": self.precision, "seed": self.seed, "words": words}
+        whole |= {f"course.{name}": value for name, value in asdict(self.course).items()}
         return dict(orjson.loads(orjson.dumps(whole)))
-
-
-class Watcher(Protocol):
-    """What the loop uses of a stage's Context."""
-
-    scratch: Path
-    machine: Machine
-
-    @property
-    def stop_reason(self) -> str: ...  # noqa: D102
-
-    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None: ...  # noqa: D102
-
-    def say(self, message: str) -> None: ...  # noqa: D102
-
-    def spend(self, cost: Cost) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -124,6 +103,8 @@ class Result:
 def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Settings, context: Watcher) -> Result:
     """Train what `optimizers` hold of `model`, in place, from the newest checkpoint in `context.scratch` or from the start.
 
+    A model that is shared out among workers comes back whole, on the CPU.
+
     Raises:
         InputError: The checkpoint is of other settings, or a batch does not divide among the workers.
         TrainingDiverged: The loss ran away or stayed bad; the last good checkpoint stays.
@@ -153,7 +134,7 @@ class _Training:
     ) -> None:
         self._model, self._rows, self._optimizers = model, rows, optimizers
         self._settings, self._course, self._context = settings, settings.course, context
-        self._team = workers.here()
+        self._team, self._shared = workers.here(), sharding.is_shared_out(model)
         for phase in self._course.phases:
             self._team.share(phase.rows * self._course.length // phase.row_tokens)
         self._checkpoints = Checkpoints(context.scratch / "checkpoints")
@@ -170,17 +151,16 @@ class _Training:
         self._context.progress(run.step, steps, "steps")
         try:
             with reproducible(run.threads):
-                hidden = torch.compile(self._model.hidden, dynamic=False) if run.compiled else self._model.hidden
+                hidden = sharding.compiled(self._model, self._context.say) if run.compiled else self._model.hidden
                 while run.step < steps:
                     began = time.monotonic()
                     metrics = self._advance(hidden, began)
                     self._seconds.append(time.monotonic() - began)
-                    self._context.progress(run.step, steps, "steps", **metrics)
+                    self._tell(metrics)
             standstill = self._snapshots.standstill_s / max(sum(self._seconds), 1e-9)
             self._save()
-        except (BudgetExceeded, Interrupted):
-            self._save()
-            raise
+            sharding.gather(self._model)
+            self._team.dismiss()
         finally:
             self._snapshots.wait()
             self._tell_failure()
@@ -198,7 +178,7 @@ class _Training:
         loss = self._gradients(hidden, part, step)
         if loss is None:
             return {}
-        norm = float(torch.nn.utils.clip_grad_norm_(self._optimizers.parameters.values(), CLIP_NORM))
+        norm = sharding.clip(self._optimizers.parameters.values(), CLIP_NORM)
         tokens, flop = part.tokens_BT.size, self._settings.flop(step)
         context.spend(Cost(flop=flop, tokens=tokens))
         if what := fault(loss, norm, run.losses):
@@ -206,8 +186,8 @@ class _Training:
             return {}
         if what := ran_away(run.losses):
             raise self._diverged(what, part)
-        if self._snapshots.due:  # now, as the loss has shown that the weights are good
-            self._save()
+        if self._agreed(self._team.rank == 0 and self._snapshots.due):
+            self._save()  # now, as the loss has shown that the weights are good
         self._tell_failure()
         self._optimizers.step(step.multiplier)
         run.losses.append(loss)
@@ -237,7 +217,7 @@ class _Training:
         words = self._settings.words
         draw = words.draw(step.first_row, self._team.rank) if words else None
         for begin in range(0, len(tokens), size):
-            if self._context.stop_reason:
+            if self._agreed(bool(self._context.stop_reason)):
                 return None
             piece = slice(begin, begin + size)
             with autocast(precision, device.type):
@@ -245,7 +225,7 @@ class _Training:
                 loss = cross_entropy_sum(states, self._model.head_weight, targets[piece].flatten(), precision, draw)
             torch.autograd.backward(loss / learned)
             total += loss.detach() / learned
-        self._team.sum(self._optimizers.parameters.values(), total)
+        self._team.sum([] if self._shared else self._optimizers.parameters.values(), total)
         return float(total)
 
     def _go_back(self, what: str, part: Batch) -> None:
@@ -284,8 +264,28 @@ class _Training:
 
     def _save(self) -> None:
         """Take a checkpoint, if this is the first worker; a disk that cannot take it only costs the way back."""
+        checkpoint = self._run.checkpoint(self._optimizers)
         if self._team.rank == 0:
-            self._snapshots.take(self._run.checkpoint(self._optimizers))
+            self._snapshots.take(checkpoint)
+        elif self._shared:
+            for tensor in checkpoint.tensors.values():
+                sharding.whole(tensor)
+
+    def _tell(self, metrics: dict[str, float]) -> None:
+        """How far the run is; a checkpoint is saved if it must stop here, and where all must save it, all stop."""
+        stop: LuosiError | None = None
+        try:
+            self._context.progress(self._run.step, self._course.steps, "steps", **metrics)
+        except (BudgetExceeded, Interrupted) as error:
+            stop = error
+        if self._agreed(stop is not None):
+            self._save()
+            self._team.dismiss()
+            raise stop or Interrupted("another of the workers was stopped", hint="run again to go on")
+
+    def _agreed(self, here: bool) -> bool:
+        """Whether it is so, for all workers if what is to follow takes them all."""
+        return self._team.any(here) if self._shared else here
 
     def _tell_failure(self) -> None:
         if what := self._snapshots.failure():

@@ -3,16 +3,19 @@
 Matrices of one shape are orthogonalised together, in bf16, by Polar Express (Amsel et al. 2025, arXiv:2505.16932); each row of
 the result is divided by how large that row has been (NorMuon, Li et al. 2025, arXiv:2510.05491), and decay only pulls where the
 update pulls the same way (cautious weight decay, Chen et al. 2025, arXiv:2510.12402). After Jordan et al. 2024,
-https://kellerjordan.github.io/posts/muon/. Knows no model.
+https://kellerjordan.github.io/posts/muon/. Of matrices that are shared out among workers each is whole on one of them while it is
+made orthogonal, and as many are in work at once as there are workers. Knows no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from luosi.training.sharding import by_turns, own, shared_like
 
 COEFFICIENTS = (
     (8.156554524902461, -22.48329292557795, 15.878769915207462),
@@ -61,27 +64,56 @@ class Muon(torch.optim.Optimizer):
                 self._update(alike, group)
 
     def _update(self, matrices: list[Tensor], group: dict[str, Any]) -> None:
-        gradients = [parameter.grad for parameter in matrices if parameter.grad is not None]
-        means = [self._held(parameter, "momentum_buffer", parameter.shape) for parameter in matrices]
+        gradients = [own(parameter.grad) for parameter in matrices if parameter.grad is not None]
+        means = [self._held(parameter, "momentum_buffer", parameter.shape[1]) for parameter in matrices]
         torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
-        ahead = torch._foreach_lerp(gradients, means, group["momentum"])
-        updates = orthogonal(torch.stack(ahead)).float()
-        if group["rows"]:
-            squares = torch.stack([self._held(one, "row_squares", (one.shape[0], 1)) for one in matrices])
-            updates = _even_rows(updates, squares, group["rows"])
-            for parameter, row in zip(matrices, squares, strict=True):
-                self.state[parameter]["row_squares"].copy_(row)
+        ahead = list(torch._foreach_lerp(gradients, means, group["momentum"]))
+        squares = [self._held(one, "row_squares", 1) for one in matrices] if group["rows"] else []
+        weights = [own(parameter) for parameter in matrices]
+        if weights[0] is matrices[0]:
+            updates, squares_NR1 = _directions(
+                torch.stack(ahead), torch.stack(squares) if squares else None, group["rows"]
+            )
+        else:
+            updates, squares_NR1 = _by_turns(ahead, squares, group["rows"], matrices[0].shape)
+        if squares_NR1 is not None:
+            torch._foreach_copy_(squares, list(squares_NR1.unbind()))
         updates *= RMS * max(matrices[0].shape) ** 0.5
-        weights = torch.stack(matrices)  # type: ignore[arg-type]
-        updates += group["weight_decay"] * weights * (updates * weights > 0)
-        torch._foreach_add_(matrices, list(updates.unbind()), alpha=-group["lr"])
+        weights_NRC = torch.stack(weights)
+        updates += group["weight_decay"] * weights_NRC * (updates * weights_NRC > 0)
+        torch._foreach_add_(weights, list(updates.unbind()), alpha=-group["lr"])
 
-    def _held(self, parameter: Tensor, field: str, shape: Iterable[int]) -> Tensor:
+    def _held(self, parameter: Tensor, field: str, columns: int) -> Tensor:
+        """This worker's rows of the state `field`; zeros at first."""
         state = self.state[parameter]
         if field not in state:
-            state[field] = torch.zeros(tuple(shape), device=parameter.device)
-        held: Tensor = state[field]
-        return held
+            zeros = torch.zeros(len(own(parameter)), columns, device=parameter.device)
+            state[field] = shared_like(zeros, parameter)
+        return own(state[field])
+
+
+def _directions(ahead_NRC: Tensor, squares_NR1: Tensor | None, beta: float) -> tuple[Tensor, Tensor | None]:
+    """What the matrices are moved along, fp32, and how large its rows have been by now."""
+    updates_NRC = orthogonal(ahead_NRC).float()
+    if squares_NR1 is None:
+        return updates_NRC, None
+    return _even_rows(updates_NRC, squares_NR1, beta), squares_NR1
+
+
+def _by_turns(
+    ahead: list[Tensor], squares: list[Tensor], beta: float, shape: Sequence[int]
+) -> tuple[Tensor, Tensor | None]:
+    """`_directions` of matrices of `shape`, given and returned as this worker's rows of each; row sizes travel as a last column."""
+    columns = shape[1]
+
+    def work(wide_RK: Tensor) -> Tensor:
+        whole_1RK = wide_RK[None]
+        found = _directions(whole_1RK[..., :columns], whole_1RK[..., columns:] if squares else None, beta)
+        return torch.cat([one for one in found if one is not None], 2)[0]
+
+    wide = [torch.cat(parts, 1) for parts in zip(ahead, squares, strict=True)] if squares else ahead
+    found_NRK = torch.stack(list(by_turns(work, wide, shape[0])))
+    return found_NRK[..., :columns].clone(), found_NRK[..., columns:] if squares else None
 
 
 def orthogonal(matrices_NRC: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from luosi.training.muon import Muon
+from luosi.training.sharding import own_rows, shared_like
 
 
 class Optimizers:
@@ -56,7 +57,8 @@ class Optimizers:
         for key, value in state.items():
             field, name = key.split("/", 1)
             parameter = parameters[name]
-            owners[parameter].state[parameter][field] = value.to(parameter.device)
+            rows = own_rows(value, parameter)
+            owners[parameter].state[parameter][field] = shared_like(rows.to(parameter.device), parameter)
 
 
 def muon_and_adamw(model: nn.Module, *, matrix_lr: float, vector_lr: float, weight_decay: float) -> Optimizers:

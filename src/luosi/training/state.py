@@ -15,6 +15,7 @@ from luosi.errors import InputError
 from luosi.training.checkpoints import Checkpoint
 from luosi.training.faults import Faults
 from luosi.training.optimizers import Optimizers
+from luosi.training.sharding import own, own_rows
 from luosi.training.workers import Team
 
 
@@ -101,7 +102,7 @@ def restore(run: Run, saved: Checkpoint, optimizers: Optimizers) -> None:
     with torch.no_grad():
         for name, parameter in optimizers.parameters.items():
             parameter.grad = None
-            parameter.copy_(tensors.pop(f"parameter/{name}"))
+            own(parameter).copy_(own_rows(tensors.pop(f"parameter/{name}"), parameter))
     optimizers.load(tensors)
 
 

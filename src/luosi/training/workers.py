@@ -1,4 +1,5 @@
-"""Workers: one process or several that train copies of one model on shares of each batch, their gradients summed.
+"""Workers: one process or several that train one model on shares of each batch, their gradients summed; each has a copy of it, or its
+share (see `sharding`).
 
 `everywhere` starts them on this machine; under `torchrun` they are there already. Every worker reads the same numbered rows and
 takes its share of them, so what is read does not depend on how many there are. The first, which alone has the real context,
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -68,10 +69,23 @@ class Team:
         for one, part in zip(summed, torch.split(together, [one.numel() for one in summed]), strict=True):
             one.copy_(part.view_as(one))
 
+    def any(self, here: bool) -> bool:
+        """Whether it is so `here` or in another worker; all must ask at once."""
+        if self.count == 1:
+            return here
+        told = torch.tensor(float(here), device="cuda" if torch.cuda.is_available() else "cpu")
+        dist.all_reduce(told, dist.ReduceOp.MAX)
+        return bool(told)
+
     def meet(self) -> None:
         """Wait until all workers are here."""
         if self.count > 1:
             dist.barrier()
+
+    def dismiss(self) -> None:
+        """The training is done: the workers that `everywhere` started end here, the first goes on."""
+        if self.rank and not dist.is_torchelastic_launched():
+            raise _Finished
 
 
 def here() -> Team:
@@ -82,6 +96,22 @@ def here() -> Team:
         _join(int(os.environ["LOCAL_RANK"]))
         atexit.register(dist.destroy_process_group)
     return Team(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Team()
+
+
+class Watcher(Protocol):
+    """What the loop uses of a stage's Context."""
+
+    scratch: Path
+    machine: Machine
+
+    @property
+    def stop_reason(self) -> str: ...  # noqa: D102
+
+    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None: ...  # noqa: D102
+
+    def say(self, message: str) -> None: ...  # noqa: D102
+
+    def spend(self, cost: Cost) -> None: ...  # noqa: D102
 
 
 class _Finished(BaseException):
@@ -98,8 +128,7 @@ class _Helping:
     stop_reason: str = ""
 
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
-        if unit == "steps" and done >= total:
-            raise _Finished
+        pass
 
     def say(self, message: str) -> None:
         pass

@@ -22,10 +22,11 @@ from luosi.stages.finetune.config import Config, Runtime
 from luosi.stages.finetune.data import supply
 from luosi.stages.finetune.stage import step_flop
 from luosi.training.frozen import freeze
-from luosi.training.loop import Settings, best_device, train, warn_of_epochs
+from luosi.training.loop import Settings, best_device, train
 from luosi.training.muon import Muon
 from luosi.training.optimizers import Optimizers, adamw
 from luosi.training.schedules import Course
+from luosi.training.sharding import share_out
 from luosi.training.workers import everywhere
 
 
@@ -48,9 +49,7 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
             hint=f"set sequence to {shape.context} or less",
         )
     given = supply(config, source.path, inputs, context)
-    if not inputs.all("pairs"):
-        warn_of_epochs(given.epochs, context)
-    model = _trainable(source.path, config)
+    model = _trainable(source.path, config, shard=runtime.shard)
     optimizers = _optimizers(model, config)
     settings = Settings(
         course=Course.steady(
@@ -64,6 +63,7 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
         compile=config.compile,
         seed=config.seed,
         flop=lambda step: step_flop(config, shape, given.learned_share),
+        positions_per_byte=given.positions_per_byte,
         threads=runtime.threads,
         checkpoint_every_s=runtime.checkpoint_every_s,
         failures_every_s=runtime.failures_every_s,
@@ -76,8 +76,8 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
         _give_back()
         # what ships are the weights as they were given, never rounded, and what was learned
         state = dict(_weights(source.path))
-        for name, (b, a) in learned.items():
-            state[name] += b @ a
+        for name, delta in learned.items():
+            state[name] = delta.onto(state[name])
     else:
         state = merged_state(model)
     save_model(context.out, state, shape, source.path)
@@ -101,11 +101,12 @@ def _optimizers(model: Transformer, config: Config) -> Optimizers:
     return Optimizers([muon], names)
 
 
-def _trainable(folder: Path, config: Config) -> Transformer:
-    """The model on its device, frozen but for adapters if it is a LoRA; frozen matrices are rounded to bf16 once, not each step."""
+def _trainable(folder: Path, config: Config, *, shard: bool) -> Transformer:
+    """The model on its device, or shared out among the workers; frozen but for adapters if it is a LoRA; frozen matrices are rounded to
+    bf16 once, not each step."""
     device, lora = best_device(), config.method == "lora"
     rounded = lora and config.precision == "bf16"
-    by_hand = rounded and device.type == "cpu" and not config.compile
+    by_hand = rounded and device.type == "cpu" and not config.compile and not shard
     model = model_from_state(
         read_shape(folder),
         {
@@ -122,10 +123,13 @@ def _trainable(folder: Path, config: Config) -> Transformer:
             targets=config.targets,
             seed=config.seed,
             top_layers=config.top_layers,
+            kind=config.adapter,
         )
     if by_hand:
         freeze(model)
         _give_back()
+    if shard:
+        share_out(model)
     return model.to(device)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
 LORA_RATE, FULL_RATE = 1e-3, 1e-4
+
+Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
 class Config(StageConfig):
@@ -17,10 +19,10 @@ class Config(StageConfig):
     method: Literal["lora", "full"] = "lora"
     """Train adapters beside frozen weights, or the weights themselves."""
     rank: int = Field(default=16, gt=0)
-    """Of a LoRA."""
+    """Of a LoRA; at most the rows and columns of any matrix that gets one."""
     alpha: float = Field(default=32.0, gt=0)
-    """Of a LoRA: its output counts alpha / rank times."""
-    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Of a LoRA: its output counts alpha / rank times, of an rsLoRA alpha / sqrt(rank) times."""
+    targets: tuple[Projection, ...] = Field(default=get_args(Projection), min_length=1)
     """Projections that get an adapter."""
     learning_rate: float = Field(default=LORA_RATE, gt=0)
     """Peak, of AdamW; must be given for "full", where 0.0001 is usual. For a LoRA on a few hundred pairs 0.0005 did best, with two epochs
@@ -51,6 +53,9 @@ class Config(StageConfig):
     """Of the adapters of a LoRA; Muon, at a learning_rate of 0.003, may learn faster from little text."""
     top_layers: int = Field(default=0, ge=0, json_schema_extra=ADDED_LATER)
     """Of a LoRA: adapters in so many of the last layers only: half of them takes 0.7 of the time and learns 0.8 as much; 0 for all."""
+    adapter: Literal["lora", "rslora", "dora"] = Field(default="lora", json_schema_extra=ADDED_LATER)
+    """Kind of a LoRA. "rslora": one learning rate for any rank; alpha 8 at rank 16 is then as strong as alpha 32 is without. "dora": the
+    length of each row of a weight is learned by itself, in about a tenth more time and memory."""
     system_prompt: str = Field(default="", json_schema_extra=ADDED_LATER)
     """What the bundle is going to be told (export's system_prompt), so that it learns to answer under it. For pairs only."""
 
@@ -62,9 +67,14 @@ class Config(StageConfig):
             )
         if self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
-        if self.method == "full" and (self.top_layers or self.optimizer != "adamw"):
-            field = "top_layers" if self.top_layers else "optimizer"
-            raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
+        if self.method == "full":
+            for field in ("top_layers", "optimizer", "adapter"):
+                if getattr(self, field) != type(self).model_fields[field].default:
+                    raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
+        if self.adapter == "dora" and self.optimizer == "muon":
+            raise ValueError(
+                'optimizer "muon" is for matrices, and "dora" trains lengths too: set optimizer to "adamw"'
+            )
         return self
 
     @property
@@ -84,3 +94,5 @@ class Runtime(StageRuntime):
     """Expected seconds between failures of the machine; on spot machines, between interruptions."""
     workers: int = Field(default=1, gt=0)
     """Processes that share each batch, on CUDA one a device; the same data in the same order with any number."""
+    shard: bool = False
+    """Share out weights, gradients and optimizer state among the workers (FSDP2), where one device cannot hold them."""

@@ -17,6 +17,7 @@ from luosi.retrieval.prompt import messages
 from luosi.stages.finetune.config import Config
 from luosi.training.batches import MixedRows, PackedRows, Rows
 from luosi.training.examples import Example, ExampleRows
+from luosi.training.loop import warn_of_epochs
 from luosi.training.tokens import document_marks, encode, sample
 
 SPARE_BYTES_PER_TOKEN = 8
@@ -25,12 +26,24 @@ SPARE_BYTES_PER_TOKEN = 8
 
 @dataclass(frozen=True)
 class Supply:
-    """Rows, how many steps to take of them, how often what the model is for goes by, and the share of positions learned from."""
+    """Rows, how many steps to take of them, how often what the model is for goes by, the share of positions learned from, and how many
+    of them a byte of text makes (0 where that is not known)."""
 
     rows: Rows
     steps: int
     epochs: float
     learned_share: float = 1.0
+    positions_per_byte: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Text:
+    """Rows of documents."""
+
+    rows: PackedRows
+    longest: int
+    """Positions of the longest document."""
+    positions_per_byte: float
 
 
 def supply(config: Config, tokenizer_folder: Path, inputs: Inputs, context: Context) -> Supply:
@@ -47,18 +60,27 @@ def supply(config: Config, tokenizer_folder: Path, inputs: Inputs, context: Cont
     if config.epochs or config.system_prompt:
         field = "epochs" if config.epochs else "system_prompt"
         raise InputError(f"{field} is for pairs, and none are given", hint="set tokens instead, or give pairs")
-    return _of_corpus(config, tokenizer_folder, corpus)
+    return _of_corpus(config, tokenizer_folder, corpus, context)
 
 
-def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus) -> Supply:
+def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: Context) -> Supply:
     first, *others = corpus.sources()
     needed = config.steps * config.batch_tokens
     main = _packed(config, tokenizer_folder, corpus, [first], needed)
-    if not config.replay or not others:
-        return Supply(main, config.steps, needed / main.epoch_positions)
-    replayed = _packed(config, tokenizer_folder, corpus, others, needed * config.replay)
-    epochs = needed * (1 - config.replay) / main.epoch_positions
-    return Supply(MixedRows(main, replayed, config.replay), config.steps, epochs)
+    if main.longest < config.sequence:
+        context.say(
+            f"no document of {first} is longer than {main.longest} tokens: rows of {config.sequence} hold several each, "
+            "and no longer context is learned"
+        )
+    share = config.replay if others else 0.0
+    epochs = needed * (1 - share) / main.rows.epoch_positions
+    warn_of_epochs(epochs, context)
+    if not share:
+        return Supply(main.rows, config.steps, epochs, positions_per_byte=main.positions_per_byte)
+    replayed = _packed(config, tokenizer_folder, corpus, others, needed * share)
+    bytes_per_position = (1 - share) / main.positions_per_byte + share / replayed.positions_per_byte
+    rows = MixedRows(main.rows, replayed.rows, share)
+    return Supply(rows, config.steps, epochs, positions_per_byte=1 / bytes_per_position)
 
 
 def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corpus | None, context: Context) -> Supply:
@@ -77,7 +99,7 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
         return Supply(rows, steps, epochs, rows.learned_share)
     replayed = _packed(config, tokenizer_folder, corpus, corpus.sources(), steps * config.batch_tokens * replay)
     learned = (1 - replay) * rows.learned_share + replay
-    return Supply(MixedRows(rows, replayed, replay), steps, epochs, learned)
+    return Supply(MixedRows(rows, replayed.rows, replay), steps, epochs, learned)
 
 
 def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context) -> list[Example]:
@@ -110,21 +132,21 @@ def _example(chat: Chat, pair: Pair, system: str) -> Example:
     return Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
 
 
-def _packed(
-    config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], tokens: float
-) -> PackedRows:
+def _packed(config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], tokens: float) -> _Text:
     documents = sample(corpus, sources, max_bytes=int(SPARE_BYTES_PER_TOKEN * tokens) + 1, seed=config.seed)
     if not documents:
         raise InputError(
             f"the corpus has no training text of {', '.join(sources)}", hint="its report says what was dropped and why"
         )
-    ids, parts = [], []
+    ids, parts, size = [], [], 0
     for document, ids_of_tokens in encode(tokenizer_folder, documents):
         ids.append(document.id)
         parts.append(ids_of_tokens)
+        size += len(document.text.encode())
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     marks = document_marks(tokenizer_folder)
-    return PackedRows(
+    rows = PackedRows(
         np.concatenate(parts), offsets, ids,
         length=config.sequence, start=marks.start, end=marks.end, seed=config.seed,
     )  # fmt: skip
+    return _Text(rows, 1 + max(len(part) for part in parts), rows.epoch_positions / size)

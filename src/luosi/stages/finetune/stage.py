@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, Pairs, TunedModel
 from luosi.cost import Estimate, Machine
-from luosi.models.flops import attention_flop, lora_parameters, training_flop
+from luosi.models.flops import attention_flop, linear_sizes, lora_parameters, training_flop
 from luosi.pipeline.stage import Context, Inputs, Role, Stage
 from luosi.stages.finetune.config import Config as FinetuneConfig
 from luosi.stages.finetune.config import Runtime as FinetuneRuntime
@@ -81,6 +81,9 @@ def step_flop(config: FinetuneConfig, shape: ModelShape, learned_share: float = 
         lora_parameters(shape, config.rank, config.targets) * top // shape.layers if config.method == "lora" else 0
     )
     whole = training_flop(shape, tokens, config.sequence, trainable=config.method, adapter_parameters=adapters)
+    if config.method == "lora" and config.adapter == "dora":  # A times each weight, for the lengths of its rows
+        sizes = linear_sizes(shape)
+        whole += 2 * config.rank * top * sum(math.prod(sizes[target]) for target in config.targets)
     # nothing goes back through the layers below the lowest adapter
     back = 2 * tokens * shape.matrix_parameters + 2 * attention_flop(shape, tokens, config.sequence)
     whole -= back * (shape.layers - top) / shape.layers

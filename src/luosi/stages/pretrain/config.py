@@ -29,13 +29,13 @@ class Config(StageConfig):
     """Whether the head is the embedding; saves parameters in small models."""
     sequence: int = Field(default=256, gt=1)
     """Tokens in a row, and the context the model is made for."""
-    batch_tokens: int = Field(default=4096, gt=0)
+    batch_tokens: int = Field(default=2048, gt=0)
     """Tokens per step; a multiple of `sequence`."""
     steps: int = Field(default=600, gt=0)
     """Updates."""
-    matrix_lr: float = Field(default=0.005, gt=0)
+    matrix_lr: float = Field(default=0.01, gt=0)
     """Peak learning rate of Muon, in AdamW's scale."""
-    vector_lr: float = Field(default=0.015, gt=0)
+    vector_lr: float = Field(default=0.03, gt=0)
     """Peak learning rate of AdamW: embedding, head, norms."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Of the layers' matrices, per step and unit of learning rate."""
@@ -84,3 +84,5 @@ class Runtime(StageRuntime):
     """Expected seconds between failures of the machine; on spot machines, between interruptions."""
     workers: int = Field(default=1, gt=0)
     """Processes that share each batch, on CUDA one a device; the same data in the same order with any number."""
+    shard: bool = False
+    """Share out weights, gradients and optimizer state among the workers (FSDP2), where one device cannot hold them."""

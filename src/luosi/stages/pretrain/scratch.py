@@ -21,6 +21,7 @@ from luosi.training.loop import Settings, best_device, train, warn_of_epochs
 from luosi.training.loss import Words
 from luosi.training.optimizers import muon_and_adamw
 from luosi.training.schedules import Course, Step
+from luosi.training.sharding import share_out
 from luosi.training.tokens import document_marks
 from luosi.training.workers import everywhere
 
@@ -48,6 +49,8 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
     warn_of_epochs(total / rows.epoch_positions, context)
     model = Transformer(shape)
     initialise(model, config.seed)
+    if runtime.shard:
+        share_out(model)
     model.to(best_device())
     optimizers = muon_and_adamw(
         model, matrix_lr=config.matrix_lr, vector_lr=config.vector_lr, weight_decay=config.weight_decay
