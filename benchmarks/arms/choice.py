@@ -159,11 +159,13 @@ def seeds(shape: str) -> tuple[int, ...]:
 
 
 def parts(lines: Lines, arm: str, shape: str) -> tuple[list[float], bool]:
-    """The two parts of the horizon that an arm is trained to, and whether that is decided: they lie around Q, going by halves and
-    doubles from 0.5 with the first seed."""
+    """The two parts of the horizon that an arm is trained to, and whether that is decided: they lie around Q (of the seeds
+    that are there), going by halves and doubles from 0.5 with the first seed."""
     if arm == "hf_tuned":
         return [1.0, 0.5], True
-    quality = mean_bits(lines, "hf_tuned", shape, 1.0)
+    so_far = [lines.bits(final(lines, "hf_tuned", shape, 1.0, seed)) for seed in seeds(shape)]
+    there = [bits for bits in so_far if bits is not None]
+    quality = statistics.fmean(there) if there else None
     found = {part: lines.bits(final(lines, arm, shape, part, seeds(shape)[0])) for part in PARTS}
     part = 0.5
     while True:
