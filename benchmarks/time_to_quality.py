@@ -6,12 +6,13 @@
 
 Every arm reads the same tokens (benchmarks/texts.py) in the same order for the same seed, on one thread, and is scored on the same held-out
 documents in bits per byte; all are compiled. Its learning rates, times one scale, are tuned by four trials at a quarter of the horizon,
-then the batch by two (a peer's best at an edge is followed up to two trials further each time; Luosi's is not). The horizon is 20 tokens
-for every parameter in the layers' matrices; Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two horizons
-around Q, each with its whole decay, and what it needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; ratios
-are paired by seed. FLOP are the model's matrix products and the optimizer's. CPU seconds are the process's own without imports, compiling
-and scoring. A run is a line of results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts anew.
-Writes results/time_to_quality.json and .png. Needs transformers, accelerate, and matplotlib for the picture.
+then the batch by two, half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of its default for Luosi (a peer's best at an
+edge is followed up to two trials further each time; Luosi's is not). The horizon is 20 tokens for every parameter in the layers' matrices;
+Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two horizons around Q, each with its whole decay, and what it
+needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; ratios are paired by seed. FLOP are the model's matrix
+products and the optimizer's. CPU seconds are the process's own without imports, compiling and scoring. A run is a line of
+results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts anew. Writes results/time_to_quality.json
+and .png. Needs transformers, accelerate, and matplotlib for the picture.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class Chosen:
 
 def trials(lines: Lines, arm: str) -> list[Run]:
     """Those of the rate, missing or not."""
-    tokens, size = horizon("main") // 4, trial_batch(arm)
+    tokens, size = horizon("main") // 4, trial_batch(lines, arm)
     found = [Run(arm, "main", "trial", tokens, scale, size, TRIAL_SEED) for scale in SCALES]
     while edge := _edge(lines, found, arm, len(SCALES), lambda run: run.scale):
         found.append(replace(found[0], scale=edge))
@@ -112,9 +112,11 @@ def batches(lines: Lines, arm: str) -> list[Run]:
     return found
 
 
-def trial_batch(arm: str) -> int:
-    """Tokens of a step in the trials of the rate: Luosi's own default, 8,192 of the others."""
-    return Config().batch_tokens if arm == "luosi" else BATCH_TOKENS
+def trial_batch(lines: Lines, arm: str) -> int:
+    """Tokens of a step in the trials of the rate: Luosi's own default, 8,192 for AdamW, and for nanochat's what was best for AdamW."""
+    if arm == "luosi":
+        return Config().batch_tokens
+    return BATCH_TOKENS if arm == "hf_tuned" else chosen(lines, "hf_tuned").batch_tokens
 
 
 def _edge(lines: Lines, tried: list[Run], arm: str, first: int, value: Callable[[Run], float]) -> float | None:
@@ -185,7 +187,8 @@ def schedule(lines: Lines) -> Iterator[Planned]:
     """The missing runs, in order."""
     runs: list[tuple[Run, bool]] = []
     for arm in TUNED:
-        runs += [(run, True) for run in trials(lines, arm)]
+        sure = not arm.startswith("nanochat") or chosen(lines, "hf_tuned").sure
+        runs += [(run, sure) for run in trials(lines, arm)]
     for arm in TUNED:
         sure = all(lines.bits(run) is not None for run in trials(lines, arm))
         runs += [(run, sure) for run in batches(lines, arm)]
@@ -195,7 +198,7 @@ def schedule(lines: Lines) -> Iterator[Planned]:
             wanted, decided = parts(lines, arm, shape)
             tried = seeds(shape) if decided else seeds(shape)[:1]
             runs += [(final(lines, arm, shape, part, seed), sure) for part in wanted for seed in tried]
-    runs.append((final(lines, "hf_default", "main", 1.0, SEEDS[0]), True))
+    runs.append((final(lines, "hf_default", "main", 0.25, SEEDS[0]), True))
     for run, known in runs:
         if lines.find(run) is None:
             yield Planned(run, known, lines.seconds(run))

@@ -15,7 +15,7 @@ from luosi.training.tokens import document_marks
 SEQUENCE = 256
 TOKENS_PER_PARAMETER = 20
 BATCH_TOKENS = 8192
-"""Of the peers' trials: 480 updates at a quarter of the horizon. The tuned rate is then tried at half and twice of it."""
+"""Of AdamW's trials: 480 updates at a quarter of the horizon. The tuned rate is then tried at half and twice of it."""
 
 LAYERS = {"main": 4, "half": 2}
 """Depth of each size; all else is the same."""
