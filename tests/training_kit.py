@@ -19,9 +19,10 @@ from luosi.cost import Cost, Machine
 from luosi.models.transformer import Transformer, initialise
 from luosi.pipeline.stage import Input, Inputs
 from luosi.training.batches import PackedRows
-from luosi.training.loop import Result, Settings, train
+from luosi.training.loop import Result, train
 from luosi.training.optimizers import Optimizers, muon_and_adamw
 from luosi.training.schedules import Course
+from luosi.training.settings import Settings
 
 SHAPE = ModelShape(
     family="qwen3", vocab_size=320, layers=2, width=32, heads=2, kv_heads=1, head_dim=16, ff=64, context=64

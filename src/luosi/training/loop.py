@@ -12,10 +12,8 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import dataclass
 
-import orjson
 import torch
 from torch import Tensor
 
@@ -28,9 +26,10 @@ from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
 from luosi.training.estimates import MICRO_TOKENS
 from luosi.training.faults import AVERAGED, diverged, fault, ran_away
-from luosi.training.loss import Words, cross_entropy_sum
+from luosi.training.loss import cross_entropy_sum
 from luosi.training.optimizers import Optimizers
 from luosi.training.schedules import Course, Step
+from luosi.training.settings import Settings
 from luosi.training.state import Run, first_start, reproducible, restore, resumed
 from luosi.training.workers import Watcher
 
@@ -39,37 +38,6 @@ CLIP_NORM = 1.0
 
 MAX_EPOCHS = 4
 """Passes over the text up to which repeating it is nearly as good as new text."""
-
-DAY_S = 86_400.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the loop needs to know besides model, data and optimizers."""
-
-    course: Course
-    precision: Literal["bf16", "fp32"]
-    compile: bool
-    seed: int
-    flop: Callable[[Step], float]
-    """FLOP of a step, for the bill."""
-    threads: int = 0
-    """CPU threads at the first start; 0 for torch's choice, divided among the workers."""
-    checkpoint_every_s: float = 20.0
-    """Seconds between checkpoints at most; see `Snapshots`."""
-    failures_every_s: float = DAY_S
-    """Expected seconds between failures of the machine."""
-    positions_per_byte: float = 0.0
-    """Learned positions per UTF-8 byte of text, to tell bits per byte; 0 where that is not known."""
-    words: Words | None = None
-    """Where the loss is taken over drawn words; None for the whole vocabulary throughout."""
-
-    def identity(self) -> dict[str, object]:
-        """What a resumed run must have in common with its first start, as its checkpoint says it."""
-        words = (self.words.count, self.words.rows) if self.words else None
-        whole: dict[str, object] = {"precision": self.precision, "seed": self.seed, "words": words}
-        whole |= {f"course.{name}": value for name, value in asdict(self.course).items()}
-        return dict(orjson.loads(orjson.dumps(whole)))
 
 
 @dataclass(frozen=True)
@@ -93,6 +61,16 @@ class Result:
                 step = self.course.at(number)
                 tokens = (step.first_row + step.rows) * self.course.length
                 yield {"step": number + 1, "tokens": tokens, "loss": loss}
+
+    def figures(self, epochs: float) -> dict[str, float | int | str | bool]:
+        """Of a step that has trained over so many passes of its text."""
+        return {
+            "final_loss": self.final_loss,
+            "epochs": epochs,
+            "training_tokens_per_s": self.tokens_per_s,
+            "checkpoint_standstill": self.standstill,
+            "skipped_batches": len(self.skipped),
+        }
 
     @property
     def final_loss(self) -> float:

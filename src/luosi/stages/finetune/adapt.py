@@ -22,10 +22,10 @@ from luosi.stages.finetune.config import Config, Runtime
 from luosi.stages.finetune.data import supply
 from luosi.stages.finetune.stage import step_flop
 from luosi.training.frozen import freeze
-from luosi.training.loop import Settings, best_device, train
+from luosi.training.loop import best_device, train
 from luosi.training.muon import Muon
 from luosi.training.optimizers import Optimizers, adamw
-from luosi.training.schedules import Course
+from luosi.training.settings import Settings
 from luosi.training.sharding import share_out
 from luosi.training.workers import everywhere
 
@@ -51,22 +51,12 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
     given = supply(config, source.path, inputs, context)
     model = _trainable(source.path, config, shard=runtime.shard)
     optimizers = _optimizers(model, config)
-    settings = Settings(
-        course=Course.steady(
-            given.steps,
-            config.batch_tokens // config.sequence,
-            config.sequence,
-            warmup_fraction=config.warmup_fraction,
-            decay_fraction=config.decay_fraction,
-        ),
-        precision=config.precision,
-        compile=config.compile,
-        seed=config.seed,
+    settings = Settings.of(
+        config,
+        runtime,
+        steps=given.steps,
         flop=lambda step: step_flop(config, shape, given.learned_share),
         positions_per_byte=given.positions_per_byte,
-        threads=runtime.threads,
-        checkpoint_every_s=runtime.checkpoint_every_s,
-        failures_every_s=runtime.failures_every_s,
     )
     result = train(model, given.rows, optimizers, settings, context)
     if config.method == "lora":
@@ -82,13 +72,7 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
         state = merged_state(model)
     save_model(context.out, state, shape, source.path)
     write_jsonl(context.out / "curve.jsonl", result.curve())
-    figures: dict[str, float | int | str | bool] = {
-        "final_loss": result.final_loss,
-        "epochs": given.epochs,
-        "training_tokens_per_s": result.tokens_per_s,
-        "checkpoint_standstill": result.standstill,
-        "skipped_batches": len(result.skipped),
-    }
+    figures = result.figures(given.epochs)
     return Facts(shape=shape, tokens=given.steps * config.batch_tokens, figures=figures)
 
 

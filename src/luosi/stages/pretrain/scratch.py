@@ -17,10 +17,11 @@ from luosi.pipeline.stage import Context
 from luosi.stages.pretrain.config import Config, Runtime
 from luosi.stages.pretrain.stage import spared_flop
 from luosi.training.batches import dataset_rows, occurrences
-from luosi.training.loop import Settings, best_device, train, warn_of_epochs
+from luosi.training.loop import best_device, train, warn_of_epochs
 from luosi.training.loss import Words
 from luosi.training.optimizers import muon_and_adamw
-from luosi.training.schedules import Course, Step
+from luosi.training.schedules import Step
+from luosi.training.settings import Settings
 from luosi.training.sharding import share_out
 from luosi.training.tokens import document_marks
 from luosi.training.workers import everywhere
@@ -55,45 +56,33 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
     optimizers = muon_and_adamw(
         model, matrix_lr=config.matrix_lr, vector_lr=config.vector_lr, weight_decay=config.weight_decay
     )
-    course = Course.steady(
-        config.steps,
-        config.batch_tokens // config.sequence,
-        config.sequence,
-        warmup_fraction=config.warmup_fraction,
-        decay_fraction=config.decay_fraction,
-    )
-    words = _words(config, course, tokens, shape)
-    settings = Settings(
-        course=course,
-        precision=config.precision,
-        compile=config.compile,
-        seed=config.seed,
+    words = _words(config, tokens, shape)
+    settings = Settings.of(
+        config,
+        runtime,
+        steps=config.steps,
         flop=lambda step: _flop(shape, step, config.sequence, words),
-        words=words,
         positions_per_byte=rows.epoch_positions / int(str(tokens.json("index.json")["bytes"])),
-        threads=runtime.threads,
-        checkpoint_every_s=runtime.checkpoint_every_s,
-        failures_every_s=runtime.failures_every_s,
+        words=words,
     )
     result = train(model, rows, optimizers, settings, context)
     save_model(context.out, model.state_dict(), shape, tokenizer.path)
     write_jsonl(context.out / "curve.jsonl", result.curve())
-    figures: dict[str, float | int | str | bool] = {
-        "final_loss": result.final_loss,
-        "epochs": total / rows.epoch_positions,
-        "training_tokens_per_s": result.tokens_per_s,
-        "checkpoint_standstill": result.standstill,
-        "skipped_batches": len(result.skipped),
-    }
+    figures = result.figures(total / rows.epoch_positions)
     return Facts(shape=shape, tokens=total, figures=figures)
 
 
-def _words(config: Config, course: Course, tokens: TokenDataset, shape: ModelShape) -> Words | None:
+def _words(config: Config, tokens: TokenDataset, shape: ModelShape) -> Words | None:
     """What the loss is taken over; None where the whole vocabulary costs no more."""
     if best_device().type != "cpu":
         return None
     counted = torch.from_numpy(occurrences(tokens, shape.vocab_size))
-    words = Words(config.drawn_words, counted, config.seed, round((1 - config.whole_fraction) * course.rows))
+    words = Words(
+        config.drawn_words,
+        counted,
+        config.seed,
+        round((1 - config.whole_fraction) * config.steps * config.batch_tokens / config.sequence),
+    )
     return words if config.draws(words.columns, shape.vocab_size) else None
 
 
