@@ -6,7 +6,7 @@
 
 Every arm reads the same tokens (benchmarks/texts.py) in the same order for the same seed, on one thread, and is scored on the same held-out
 documents in bits per byte; all are compiled. Its learning rates, times one scale, are tuned by four trials at a quarter of the horizon,
-then the batch by two, half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of its default for Luosi (a peer's best at an
+then the batch by two, half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of `luosi new`'s for Luosi (a peer's best at an
 edge is followed up to two trials further each time; Luosi's is not). The horizon is 20 tokens for every parameter in the layers' matrices;
 Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two horizons around Q, each with its whole decay, and what it
 needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; ratios are paired by seed. FLOP are the model's matrix

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from arms.runs import BATCH_TOKENS, SEQUENCE, Run, horizon
-from luosi.stages.pretrain.config import Config
+from arms.runs import BATCH_TOKENS, SEQUENCE, Run, horizon, qwen
+from luosi.plan.scratch import Scratch
 
 MODULES = {
     "hf_tuned": "hugging_face",
@@ -113,9 +113,9 @@ def batches(lines: Lines, arm: str) -> list[Run]:
 
 
 def trial_batch(lines: Lines, arm: str) -> int:
-    """Tokens of a step in the trials of the rate: Luosi's own default, 8,192 for AdamW, and for nanochat's what was best for AdamW."""
+    """Tokens of a step in the trials of the rate: what `luosi new` would take, 8,192 for AdamW, and for nanochat's what was best for AdamW."""
     if arm == "luosi":
-        return Config().batch_tokens
+        return Scratch(qwen("main"), horizon("main") / 4).batch_tokens
     return BATCH_TOKENS if arm == "hf_tuned" else chosen(lines, "hf_tuned").batch_tokens
 
 

@@ -203,8 +203,8 @@ def _scratch_notes(search: _Search, scratch: Scratch, forecast: Forecast) -> dic
         "steps.scratch": f"{forecast.of_scratch(scratch)} {scratch.shape.parameters / 1e6:.0f} M parameters on {scratch.tokens:,.0f} "
         f"tokens: of the models that the budget pays for{answers}, the cheapest that comes within {ALIKE:.0%} of the best forecast. "
         "It is there to be compared.",
-        "steps.scratch.batch_tokens": "What Li et al. 2025 (arXiv 2503.04715) find best for so many tokens, where that is more than "
-        "the default.",
+        "steps.scratch.batch_tokens": "16 for each unit of width; where it is more, what Li et al. 2025 (arXiv 2503.04715) find best for "
+        "so many tokens.",
         "steps.scratch.matrix_lr": "The defaults were found on 4 M parameters; for more they fall as in Bi et al. 2024 "
         "(arXiv 2401.02954).",
     }

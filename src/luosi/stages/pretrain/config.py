@@ -29,8 +29,8 @@ class Config(StageConfig):
     """Whether the head is the embedding; saves parameters in small models."""
     sequence: int = Field(default=256, gt=1)
     """Tokens in a row, and the context the model is made for."""
-    batch_tokens: int = Field(default=2048, gt=0)
-    """Tokens per step; a multiple of `sequence`."""
+    batch_tokens: int = Field(default=4096, gt=0)
+    """Tokens per step; a multiple of `sequence`. 16 for each unit of width did best."""
     steps: int = Field(default=600, gt=0)
     """Updates."""
     matrix_lr: float = Field(default=0.01, gt=0)
