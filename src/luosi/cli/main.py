@@ -23,6 +23,7 @@ COMMANDS = {
     "estimate": "estimate.app",
     "serve": "serve.serve",
     "search": "search.search",
+    "rank": "rank.rank",
     "show": "show.show",
     "lineage": "show.lineage",
     "verify": "tidy.verify",

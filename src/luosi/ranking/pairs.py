@@ -1,0 +1,127 @@
+"""Which two models to show next: the pair whose vote is expected to narrow the intervals most, by chance, with its propensity told.
+
+One more vote between i and j lowers the variance of model k's rating by h s_k^2 / (1 + h v): h is the information such a vote is
+expected to hold (little between the unequal), s the covariance with the difference of the two, v that difference's variance
+(Sherman and Morrison). Models count by the square of their variance, so that the widest intervals shrink first and no model stays
+provisional for long. A share of the draws is uniform: every pair keeps a positive chance. Who pays for what is not known here.
+
+Drawing by what was seen leaves the likelihood as it is, so a fit needs no weights while its model holds; the propensity is there to
+weigh votes as if all pairs had been equally likely (`Settings.propensities`) where it may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from luosi.errors import UsageError
+from luosi.ranking.coding import Floats
+from luosi.ranking.fit import PRIOR_SD
+from luosi.ranking.ranking import Ranking
+from luosi.ranking.rows import DENSE
+from luosi.ranking.threads import one_thread
+from luosi.ranking.votes import LEFT, RIGHT, TIE
+
+UNIFORM = 0.2
+"""Share of the draws that have nothing to do with what was seen."""
+SHARPNESS = 4.0
+"""The others go to pairs by this power of what a vote on them is expected to bring."""
+FIRMNESS = 2.0
+"""Models count by this power of their variance."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models to show."""
+
+    left: str
+    right: str
+    propensity: float
+    """Chance with which these two, in whatever order, were drawn: to be kept with the vote."""
+
+
+class Chooser:
+    """Draws pairs by what is known so far.
+
+    Args:
+        ranking: Of the votes so far; None before the first.
+        models: All that can be shown, at least two; those without votes too. Models of the ranking that are not named rest.
+        uniform: Share of uniform draws, above 0.
+        seed: Of the draws.
+    """
+
+    def __init__(
+        self, ranking: Ranking | None, models: Sequence[str], *, uniform: float = UNIFORM, seed: int | None = None
+    ) -> None:
+        if len(set(models)) < 2 or len(set(models)) < len(models):
+            raise UsageError(f"pairs are drawn from two or more different models, seen {list(models)[:5]}")
+        if not 0 < uniform <= 1:
+            raise UsageError(f"the share of uniform draws is {uniform}; expected above 0 and up to 1")
+        self.models, self._random = tuple(models), np.random.default_rng(seed)
+        n = len(self.models)
+        self._first, self._second = np.triu_indices(n, 1)
+        self._lefts: Any = np.zeros((n, n))
+        even = np.full(len(self._first), 1 / len(self._first))
+        gain = np.ones(len(self._first))
+        if ranking is not None and max(n, len(ranking.votes.models)) <= DENSE:
+            with one_thread():
+                gain = self._gains(ranking)
+        sharp = (gain / gain.max()) ** SHARPNESS
+        self.chances = uniform * even + (1 - uniform) * sharp / sharp.sum()
+        """Of each pair of `pairs`."""
+        self._edges = np.cumsum(self.chances)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """All pairs, in the order of `chances`."""
+        return [(self.models[a], self.models[b]) for a, b in zip(self._first, self._second, strict=True)]
+
+    def draw(self) -> Pair:
+        """The next pair; the model that stood left less often in it stands left, a coin decides where they are even."""
+        place = int(np.searchsorted(self._edges, self._random.random() * self._edges[-1], side="right"))
+        a, b = int(self._first[place]), int(self._second[place])
+        ahead = self._lefts[a, b] - self._lefts[b, a]
+        if ahead > 0 or (ahead == 0 and self._random.random() < 0.5):
+            a, b = b, a
+        self._lefts[a, b] += 1
+        return Pair(self.models[a], self.models[b], float(self.chances[place]))
+
+    def _gains(self, ranking: Ranking) -> Floats:
+        """What a vote on each pair is expected to bring, up to a factor."""
+        rows, fit, n = ranking.rows, ranking.fit, len(self.models)
+        ranked = {name: code for code, name in enumerate(ranking.votes.models)}
+        resting = [name for name in ranked if name not in set(self.models)]
+        code = {name: place for place, name in enumerate([*self.models, *resting])}
+        place = np.array([code[name] for name in ranking.votes.models])
+        total, rating = len(code), np.zeros(len(code))
+        rating[place] = fit.theta[: rows.models]
+        information = np.eye(total) / PRIOR_SD**2
+        information[np.ix_(place, place)] += fit.form.matrix()[: rows.models, : rows.models]
+        counts = np.bincount(place[rows.left] * total + place[rows.right], rows.weight, total**2)
+        self._lefts = counts.reshape(total, total)[:n, :n].copy()
+        covariance = np.linalg.inv(information)
+        covariance = covariance - covariance.mean(0)
+        covariance = covariance - covariance.mean(1, keepdims=True)
+        variance = covariance.diagonal()[:n].copy()
+        seen = covariance[:n, :n]
+        cross = (seen * variance**FIRMNESS) @ seen
+        a, b = self._first, self._second
+        shrunk = cross[a, a] + cross[b, b] - 2 * cross[a, b]
+        between = variance[a] + variance[b] - 2 * seen[a, b]
+        held = information_of(ranking, rating[a] - rating[b])
+        gain: Floats = np.maximum(held * shrunk / (1 + held * between), 0) + 1e-300
+        return gain
+
+
+def information_of(ranking: Ranking, lead: Floats) -> Floats:
+    """What a vote about models so far apart is expected to tell of their difference, in the ranking's treatment of ties."""
+    ties, own = ranking.fit.ties, ranking.rows.own(ranking.fit.theta)
+    found: Any = np.zeros_like(lead)
+    for outcome in (LEFT, RIGHT, TIE) if own.size else (LEFT, RIGHT):
+        terms = ties.terms(lead, np.full(len(lead), outcome), own)
+        found = found + np.exp(terms.value) * terms.score[0] ** 2
+    held: Floats = np.maximum(found, 1e-12)
+    return held
