@@ -80,7 +80,13 @@ def errors(rows: Rows, fit: Fit, terms: Terms, spread: Spread) -> Errors:
         centred = _centred(_centred(full[:n, :n], fit.island).T, fit.island)
         if fit.doubt is not None:
             centred = centred + np.outer(fit.doubt, fit.doubt)
-        return Errors(centred, None, spread.dof, _side(rows, fit, terms, meat, full), full.diagonal()[n + 1 : n + wide])
+        return Errors(
+            centred,
+            None,
+            spread.dof,
+            _side(rows, fit, terms, meat, full),
+            np.maximum(full.diagonal()[n + 1 : n + wide], 0),
+        )
     assert isinstance(meat, Draws)
     solved = np.array([inside.solve(column, precision=1e-4) for column in meat.sums.T]).T
     style = np.mean(solved[n + 1 : n + wide] ** 2, axis=1)
@@ -120,7 +126,7 @@ def _side(rows: Rows, fit: Fit, terms: Terms, meat: Meat, full: Floats | None) -
     n = rows.models
     if not fit.fixed[n]:
         assert full is not None
-        return Side(float(fit.theta[n]), float(full[n, n]), np.zeros(n))
+        return Side(float(fit.theta[n]), max(0.0, float(full[n, n])), np.zeros(n))
     free = fit.fixed.copy()
     free[n] = False
     inside = system(fit.form, fit.penalty, fit.island, free)
@@ -128,7 +134,8 @@ def _side(rows: Rows, fit: Fit, terms: Terms, meat: Meat, full: Floats | None) -
     unit[n] = 1
     influence = inside.solve(unit)
     pull = float(rows.weight @ terms.score[0])
-    return Side(float(influence[n]) * pull, meat.along(influence), _centred(influence[:n] * pull, fit.island))
+    variance = max(0.0, meat.along(influence))  # rounding may leave it below 0 where votes say nothing of sides
+    return Side(float(influence[n]) * pull, variance, _centred(influence[:n] * pull, fit.island))
 
 
 def _centred(values: Floats, island: Any) -> Floats:
