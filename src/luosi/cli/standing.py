@@ -46,7 +46,7 @@ class Standing:
     @property
     def share(self) -> float:
         """Of the step."""
-        return min(1.0, self.done / self.total) if self.total else 0.0
+        return _share(self.done, self.total)
 
 
 @dataclass
@@ -101,7 +101,7 @@ class Work:
         spent = reduce(add, (tail.cost(self.plan.recipe) for tail in self._tails.values()), Cost())
         whole = sum(self._expected.values())
         behind = sum(seconds for step, seconds in self._expected.items() if step in self._finished)
-        share = min(1.0, at.done / at.total) if at.total else 0.0
+        share = _share(at.done, at.total)
         ahead = whole - behind - self._expected.get(at.step, 0.0)
         return Standing(
             step=at.step, waiting=at.waiting, done=at.done, total=at.total, unit=at.unit,
@@ -154,6 +154,10 @@ class Work:
         """Somebody else is at it."""
         if self._now.step != step:
             self._now = _AtWork(step, waiting=True)
+
+
+def _share(done: float, total: float) -> float:
+    return min(1.0, done / total) if total else 0.0
 
 
 class Several:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from luosi.artifacts import ModelShape
 from luosi.cost import Machine
@@ -20,6 +21,7 @@ def bytes_per_token(vocab_size: int) -> float:
     return 0.433 * math.log(vocab_size)
 
 
+@lru_cache
 def different_words(vocab_size: int, tokens: int) -> float:
     """How many of the vocabulary are among `tokens` tokens of prose, taken to be independent: Zipf's law with Mandelbrot's 2.7.
 
