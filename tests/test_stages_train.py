@@ -239,7 +239,7 @@ def taught(made: Made, tmp_path_factory: pytest.TempPathFactory) -> Taught:
     """A model with room for questions, and pairs to teach it: half with passages."""
     folder = tmp_path_factory.mktemp("taught")
     context = Recorder(folder / "model")
-    config = PretrainStage.Config(**{**TINY, "sequence": 192, "batch_tokens": 384, "steps": 10})
+    config = PretrainStage.Config(**{**TINY, "sequence": 192, "batch_tokens": 384, "steps": 10, "start": "random"})
     roles = inputs_of(tokens=made.tokens, tokenizer=made.tokenizer)
     PretrainStage().run(config, PretrainStage.Runtime(threads=1), roles, context)
     return Taught(BaseModel(context.out), pairs_of(folder / "pairs", CITIES))

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luosi.errors import InputError
-from luosi.models.transformer import Transformer, initialise
+from luosi.models.first_weights import initialise
+from luosi.models.transformer import Transformer
 from luosi.training.batches import IGNORED, batch
 from luosi.training.examples import Example, ExampleRows
 from luosi.training.loss import cross_entropy_sum

@@ -15,7 +15,8 @@ import torch
 from luosi.errors import BudgetExceeded, Interrupted, StageError
 from luosi.models.lora import add_lora, merged_state
 from luosi.models.precision import Precision, autocast
-from luosi.models.transformer import Transformer, initialise
+from luosi.models.first_weights import initialise
+from luosi.models.transformer import Transformer
 from luosi.training import sharding
 from luosi.training.batches import Row
 from luosi.training.loop import Result, train

@@ -16,7 +16,8 @@ import luosi.training.checkpoints
 from luosi.artifacts import Artifact, Corpus, Facts, ModelShape
 from luosi.artifacts.base import write_json, write_jsonl
 from luosi.cost import Cost, Machine
-from luosi.models.transformer import Transformer, initialise
+from luosi.models.first_weights import initialise
+from luosi.models.transformer import Transformer
 from luosi.pipeline.stage import Input, Inputs
 from luosi.training.batches import PackedRows
 from luosi.training.loop import Result, train

@@ -23,7 +23,7 @@ class Meter:
         self._run, self._heldout = run, heldout
         self.step_s: list[float] = []
         """CPU seconds of every update."""
-        self._last = 0.0
+        self._last = self._before = 0.0
         self._marks = [mark * run.tokens for mark in MARKS] if heldout else []
         self.curve: list[list[float]] = []
         """[tokens, bits per byte, CPU seconds so far], scored in bf16; the last one in fp32."""
@@ -47,6 +47,13 @@ class Meter:
         self._score(self._run.tokens, logits, exact=True)
 
     @contextmanager
+    def counted(self) -> Iterator[None]:
+        """What is done inside, before the training begins, counts."""
+        begun = time.process_time()
+        yield
+        self._before += time.process_time() - begun
+
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """What is done inside does not count."""
         yield
@@ -59,8 +66,8 @@ class Meter:
 
     @property
     def cpu_s(self) -> float:
-        """Of training, without what compiling took."""
-        return sum(self.step_s) - self.compile_s
+        """Of training and what it needs before, without what compiling took."""
+        return self._before + sum(self.step_s) - self.compile_s
 
     @property
     def compile_s(self) -> float:

@@ -1,6 +1,7 @@
 """Luosi: the `pretrain` stage as it runs in a recipe, with its own defaults; nothing of the training is written again here.
 
-The model is looked at while it learns (the stage does not hand it out) by listening to the call of the training loop. What the stage
+The model is looked at while it learns (the stage does not hand it out) by listening to the call of the training loop. Counting the
+words for its first weights is on the clock (of its FLOP, a ten-thousandth of the training's, no account is kept). What the stage
 writes is opened with transformers and compared, so that the score is that of files others can use.
 """
 
@@ -82,19 +83,23 @@ class Watching:
 def learn(run: Run, data: Data, meter: Meter, folder: Path, *, compiled: bool | None = None) -> tuple[Watching, Any]:
     """Let the stage train and write its files into `folder`/out; what was watched, and the stage's facts."""
     context = Watching(folder, meter, Workspace(FOLDER / "workspace").machine())
-    loop = scratch.train
+    loop, count = scratch.train, scratch.word_vectors
 
     def listened(model: Transformer, *arguments: Any) -> Any:
         context.model = model
         return loop(model, *arguments)
 
+    def timed(*arguments: Any) -> Any:
+        with meter.counted():
+            return count(*arguments)
+
     wanted = config(run) if compiled is None else config(run).model_copy(update={"compile": compiled})
     runtime = Runtime(threads=1, checkpoint_every_s=NEVER_S)
-    scratch.train = listened
+    scratch.train, scratch.word_vectors = listened, timed
     try:
         facts = scratch.pretrain(wanted, runtime, data.made.tokens, data.made.tokenizer, context)
     finally:
-        scratch.train = loop
+        scratch.train, scratch.word_vectors = loop, count
     return context, facts
 
 

@@ -187,7 +187,7 @@ class _Body(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A causal language model. Parameters hold noise until `initialise` or `weights.load_model` fills them."""
+    """A causal language model. Parameters hold noise until `first_weights.initialise` or `weights.load_model` fills them."""
 
     def __init__(self, shape: ModelShape) -> None:
         super().__init__()
@@ -290,26 +290,3 @@ def rotary_frequencies(shape: ModelShape) -> Tensor:
     turns = scaling["original_max_position_embeddings"] * frequencies / (2 * math.pi)
     kept = ((turns - low) / (high - low)).clamp(0.0, 1.0)
     return frequencies * (kept + (1.0 - kept) / scaling["factor"])
-
-
-@torch.no_grad()
-def initialise(model: Transformer, seed: int) -> None:
-    """Fill the parameters for training from scratch; the same seed gives the same bits on every device.
-
-    Matrices are normal with deviation 1/sqrt(inputs), which keeps activations at unit size; those that write into the
-    residual stream (o_proj, down_proj) are zero, so that every block starts as the identity; norms one, biases zero.
-    The first guess must be near uniform. With a tied head and blocks that do nothing yet, a token's own logit is
-    width * deviation of the embedding (16 at width 256 with the usual 1/sqrt(width): a loss of 16 instead of 8), so that
-    deviation is 4/width. A head of its own has 1/width, and then the embedding has 1.
-    """
-    generator = torch.Generator(device="cpu").manual_seed(seed)
-    width, tied = model.shape.width, model.shape.tied
-    deviations = {"model.embed_tokens.weight": 4 / width if tied else 1.0, "lm_head.weight": 1 / width}
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias") or "o_proj" in name or "down_proj" in name:
-            parameter.zero_()
-        elif "norm" in name:
-            parameter.fill_(1.0)
-        else:
-            deviation = deviations.get(name, 1 / math.sqrt(parameter.shape[-1]))
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * deviation)

@@ -175,11 +175,12 @@ def batch(rows: Rows, first: int, count: int, row_tokens: int | None = None) -> 
 
 def occurrences(dataset: TokenDataset, vocab_size: int) -> Ints:
     """How often each of `vocab_size` tokens occurs in a sample of the dataset, [V]: every n-th token, some ten million at most."""
-    tokens = _tokens(dataset)
+    tokens = stored_tokens(dataset)
     return np.bincount(tokens[:: len(tokens) // SAMPLED_TOKENS + 1], minlength=vocab_size)
 
 
-def _tokens(dataset: TokenDataset) -> npt.NDArray[np.integer]:
+def stored_tokens(dataset: TokenDataset) -> npt.NDArray[np.integer]:
+    """All token ids, in the order of the text: a memory map."""
     dtype = np.dtype(str(dataset.json("index.json")["dtype"])).newbyteorder("<")
     return np.memmap(dataset.path / "tokens.bin", dtype=dtype, mode="r")
 
@@ -191,7 +192,7 @@ def dataset_rows(dataset: TokenDataset, *, length: int, start: int, end: int, se
         DamagedArtifact: Its files do not fit each other.
     """
     ids: list[str] = orjson.loads((dataset.path / "ids.json").read_bytes())
-    tokens = _tokens(dataset)
+    tokens = stored_tokens(dataset)
     offsets = np.fromfile(dataset.path / "offsets.bin", dtype="<u8").astype(np.int64)
     if len(offsets) != len(ids) + 1 or offsets[-1] != len(tokens) or np.any(np.diff(offsets) < 0):
         raise DamagedArtifact(

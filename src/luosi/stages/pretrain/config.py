@@ -47,6 +47,8 @@ class Config(StageConfig):
     """Words that the loss is taken over, besides those of the text at hand; 0 for the whole vocabulary. On a CPU only."""
     whole_fraction: float = Field(default=0.25, ge=0, le=1)
     """Share of the text, its last, for which the loss is taken over the whole vocabulary."""
+    start: Literal["counted", "wired", "random"] = "counted"
+    """First weights: random, or with an induction head wired in, or that and an embedding counted from neighbouring words."""
     seed: int = 0
     """Of the first weights and the order of the data."""
     precision: Literal["bf16", "fp32"] = "bf16"

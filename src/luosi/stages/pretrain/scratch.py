@@ -9,14 +9,15 @@ import torch
 from luosi.artifacts import Facts, ModelShape, TokenDataset, Tokenizer
 from luosi.artifacts.base import write_jsonl
 from luosi.errors import InputError
+from luosi.models.first_weights import initialise, wire
 from luosi.models.flops import training_flop
 from luosi.models.tokenizer import load_tokenizer
-from luosi.models.transformer import Transformer, initialise
+from luosi.models.transformer import Transformer
 from luosi.models.weights import save_model
 from luosi.pipeline.stage import Context
 from luosi.stages.pretrain.config import Config, Runtime
 from luosi.stages.pretrain.stage import spared_flop
-from luosi.training.batches import dataset_rows, occurrences
+from luosi.training.batches import dataset_rows, occurrences, stored_tokens
 from luosi.training.loop import best_device, train, warn_of_epochs
 from luosi.training.loss import Words
 from luosi.training.optimizers import muon_and_adamw
@@ -24,6 +25,7 @@ from luosi.training.schedules import Step
 from luosi.training.settings import Settings
 from luosi.training.sharding import share_out
 from luosi.training.tokens import document_marks
+from luosi.training.word_counts import word_vectors
 from luosi.training.workers import everywhere
 
 
@@ -49,7 +51,7 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
     total = config.steps * config.batch_tokens
     warn_of_epochs(total / rows.epoch_positions, context)
     model = Transformer(shape)
-    initialise(model, config.seed)
+    _begin(model, config, tokens)
     if runtime.shard:
         share_out(model)
     model.to(best_device())
@@ -70,6 +72,16 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
     write_jsonl(context.out / "curve.jsonl", result.curve())
     figures = result.figures(total / rows.epoch_positions)
     return Facts(shape=shape, tokens=total, figures=figures)
+
+
+def _begin(model: Transformer, config: Config, tokens: TokenDataset) -> None:
+    """The first weights."""
+    initialise(model, config.seed)
+    if config.start == "counted":
+        shape = model.shape
+        wire(model, config.seed, word_vectors(stored_tokens(tokens), shape.vocab_size, shape.width, config.seed))
+    elif config.start == "wired":
+        wire(model, config.seed)
 
 
 def _words(config: Config, tokens: TokenDataset, shape: ModelShape) -> Words | None:
