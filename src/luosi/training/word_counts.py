@@ -46,8 +46,9 @@ def word_vectors(tokens_N: npt.NDArray[np.integer], vocab_size: int, width: int,
     vectors_VR = vectors_VR - vectors_VR[known_V].mean(0)
     turn_CC = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
     vectors_VC = vectors_VR @ turn_CC[:rank]
-    lengths_V = vectors_VC.norm(dim=1)
-    return vectors_VC * torch.where(known_V, math.sqrt(width) / lengths_V.clamp_min(1e-6), 0.0)[:, None]
+    scale_V = torch.where(known_V, math.sqrt(width) / vectors_VC.norm(dim=1).clamp_min(1e-6), 0.0)
+    vectors_VC *= scale_V[:, None]
+    return vectors_VC
 
 
 def _neighbours(tokens_N: npt.NDArray[np.integer], vocab_size: int) -> Tensor:
