@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from luosi.artifacts import ModelShape
-from luosi.models.precision import autocast, best_precision
 from luosi.models.first_weights import initialise
+from luosi.models.precision import autocast, best_precision
 from luosi.models.transformer import KVCache, Transformer, rotary_frequencies
 from luosi.models.weights import save_model
 from tests.models_kit import LLAMA3, noisy_model, random_tokens, small_shape, tokenizer_folder

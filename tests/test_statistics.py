@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luosi.artifacts.evidence import Difference, DocumentScore, QuestionScore
+from luosi.ranking.intervals import quantile
 from luosi.statistics import (
     accuracy,
     accuracy_difference,
@@ -41,6 +42,20 @@ def questions(marks: list[float], clusters: list[int] | None = None) -> list[Que
 @pytest.mark.parametrize(("dof", "expected"), TABLE.items())
 def test_t_quantile_is_the_printed_table(dof: int, expected: float) -> None:
     assert t_quantile(dof) == pytest.approx(expected, abs=6e-5)
+
+
+@pytest.mark.parametrize(
+    ("dof", "confidence", "expected"),
+    [
+        (1, 0.95, 12.706204736175), (2, 0.95, 4.3026527297495), (12, 0.95, 2.1788128296672), (1000, 0.95, 1.9623390808264),
+        (1, 0.9999, 6366.1976713159), (2, 0.9999, 99.992499843745), (17, 0.99999, 6.1840643712329),
+        (123, 0.9991, 3.4030139316092), (1000, 0.999999, 4.9222895234296), (10, 0.5, 0.69981206131243),
+    ],
+)  # fmt: skip
+def test_t_quantile_at_any_confidence(dof: int, confidence: float, expected: float) -> None:
+    """By the incomplete beta function in 30 digits; the ranking's quantile is the same."""
+    assert t_quantile(dof, confidence) == pytest.approx(expected, rel=1e-9)
+    assert quantile((1 - confidence) / 2, dof) == pytest.approx(expected, rel=1e-9)
 
 
 def test_equal_clusters_give_the_ordinary_standard_error() -> None:

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from luosi.errors import BudgetExceeded, Interrupted, StageError
+from luosi.models.first_weights import initialise
 from luosi.models.lora import add_lora, merged_state
 from luosi.models.precision import Precision, autocast
-from luosi.models.first_weights import initialise
 from luosi.models.transformer import Transformer
 from luosi.training import sharding
 from luosi.training.batches import Row

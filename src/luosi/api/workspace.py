@@ -47,9 +47,12 @@ from luosi.recipe import Recipe, read_recipe, recipe_graph
 from luosi.stages.verdict.money import VerdictReport
 
 if TYPE_CHECKING:
+    from luosi.api.worth import Judged
     from luosi.grading.check import Report
     from luosi.grading.questions import OwnQuestions
+    from luosi.ranking import Ranking
     from luosi.report.words import Language
+    from luosi.serve.battles import Battles
     from luosi.serve.feedback import Feedback
 
 RecipeRef = str | Path | Recipe
@@ -114,6 +117,7 @@ class Workspace:
         self.store = Store(self.root / "store")
         self.stages = {stage.name: stage for stage in (*STAGES, *stages)}
         self._feedback: Feedback | None = None
+        self._battles: Battles | None = None
 
     # What there is to work with
 
@@ -357,6 +361,20 @@ class Workspace:
         if self._feedback is None:
             self._feedback = Feedback(self.root / ACCOUNTS)
         return self._feedback
+
+    def battles(self) -> Battles:
+        """The arena's battles and votes; made when first asked for."""
+        from luosi.serve.battles import Battles
+
+        if self._battles is None:
+            self._battles = Battles(self.root / ACCOUNTS)
+        return self._battles
+
+    def worth(self, votes: Ranking | None = None) -> Judged:
+        """Models with quality (by the votes, else the last verdict) and money, to be compared at a volume; see luosi.api.worth."""
+        from luosi.api.worth import judged
+
+        return judged(self, votes)
 
     # What is there
 

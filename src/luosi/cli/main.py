@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": "serve.serve",
     "search": "search.search",
     "rank": "rank.rank",
+    "worth": "worth.worth",
     "show": "show.show",
     "lineage": "show.lineage",
     "verify": "tidy.verify",

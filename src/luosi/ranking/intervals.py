@@ -15,7 +15,7 @@ import numpy as np
 
 from luosi.ranking.coding import Floats
 from luosi.ranking.errors import Errors
-from luosi.statistics import CONFIDENCE
+from luosi.statistics import CONFIDENCE, t_quantile
 
 ELO = 400 / math.log(10)
 """Elo in one logit."""
@@ -27,36 +27,10 @@ MIXTURE_SD = 0.25
 def quantile(tail: float, dof: int) -> float:
     """The t that Student's T with `dof` degrees of freedom exceeds with chance `tail`; 0 degrees stand for the normal.
 
-    Hill's (1970) algorithm 396, good to 1e-4 from 3 degrees on; 1 and 2 exactly.
-
     >>> round(quantile(0.025, 0), 4), round(quantile(0.025, 12), 4)
     (1.96, 2.1788)
     """
-    if dof == 0:
-        return NormalDist().inv_cdf(1 - tail)
-    if dof == 1:
-        return 1 / math.tan(math.pi * tail)
-    if dof == 2:
-        return (1 - 2 * tail) / math.sqrt(2 * tail * (1 - tail))
-    n = float(dof)
-    a = 1 / (n - 0.5)
-    b = 48 / (a * a)
-    c = ((20700 * a / b - 98) * a - 16) * a + 96.36
-    d = ((94.5 / (b + c) - 3) / b + 1) * math.sqrt(a * math.pi / 2) * n
-    y = (2 * d * tail) ** (2 / n)
-    if y > 0.05 + a:
-        x = NormalDist().inv_cdf(tail)
-        y = x * x
-        if dof < 5:
-            c += 0.3 * (n - 4.5) * (x + 0.6)
-        c += (((0.05 * d * x - 5) * x - 7) * x - 2) * x + b
-        y = (((((0.4 * y + 6.3) * y + 36) * y + 94.5) / c - y - 3) / b + 1) * x
-        y = math.expm1(a * y * y)
-    else:
-        y = ((1 / (((n + 6) / (n * y) - 0.089 * d - 0.822) * (n + 2) * 3) + 0.5 / (n + 4)) * y - 1) * (n + 1) / (
-            n + 2
-        ) + 1 / y
-    return math.sqrt(n * y)
+    return t_quantile(dof, 1 - 2 * tail) if dof else NormalDist().inv_cdf(1 - tail)
 
 
 def fixed_half(variance: Floats, dof: int, *, among: int = 1) -> Floats:
@@ -64,13 +38,13 @@ def fixed_half(variance: Floats, dof: int, *, among: int = 1) -> Floats:
     return quantile(RISK / 2 / among, dof) * np.sqrt(variance)
 
 
-def anytime_half(variance: Floats, dof: int) -> Floats:
-    """Half width at 95 % for all looks together; few clusters widen it as Student's t widens a fixed one."""
-    wider = (quantile(RISK / 2, dof) / quantile(RISK / 2, 0)) ** 2
+def anytime_half(variance: Floats, dof: int, *, risk: float = RISK) -> Floats:
+    """Half width, at 95 % or another `risk`, for all looks together; few clusters widen it as Student's t widens a fixed one."""
+    wider = (quantile(risk / 2, dof) / quantile(risk / 2, 0)) ** 2
     spread = np.maximum(variance * wider, 1e-300)
     prior = MIXTURE_SD**2
     grown = (spread + prior) / spread
-    half: Floats = np.sqrt(2 * spread * (spread + prior) / prior * np.log(np.sqrt(grown) / RISK))
+    half: Floats = np.sqrt(2 * spread * (spread + prior) / prior * np.log(np.sqrt(grown) / risk))
     return half
 
 

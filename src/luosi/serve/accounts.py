@@ -1,5 +1,5 @@
 """accounts.db: what each served request used and cost. Truth, not an index: it is migrated, never rebuilt. Knows nothing of HTTP.
-What people said of answers lies in the same file, see serve/feedback.py.
+What people said of answers lies in the same file, see serve/feedback.py and serve/battles.py.
 
 One thread owns the connection and commits what has queued up at once (BEGIN IMMEDIATE, WAL), so that neither the event
 loop nor another process waits long. An unknown price or an unreported usage is stored as NULL, never as 0.
@@ -21,64 +21,10 @@ import sqlalchemy as sa
 
 from luosi.cost import Money
 from luosi.errors import InputError
+from luosi.serve.migrations import MIGRATIONS
 from luosi.serve.prices import Usage
 
 Status = Literal["done", "cancelled", "failed"]
-
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """CREATE TABLE charges (
-            id INTEGER PRIMARY KEY,
-            time TEXT NOT NULL,
-            model TEXT NOT NULL,
-            upstream TEXT NOT NULL,
-            prompt_tokens INTEGER,
-            completion_tokens INTEGER,
-            nano INTEGER,
-            currency TEXT,
-            status TEXT NOT NULL CHECK (status IN ('done', 'cancelled', 'failed')),
-            CHECK ((nano IS NULL) = (currency IS NULL))
-        )""",
-        "CREATE INDEX charges_by_model ON charges (model, time)",
-    ),
-    (
-        """CREATE TABLE questions (
-            id INTEGER PRIMARY KEY,
-            time TEXT NOT NULL,
-            question_id TEXT NOT NULL,
-            who TEXT NOT NULL,
-            origin TEXT NOT NULL,
-            body TEXT
-        )""",
-        "CREATE INDEX questions_by_id ON questions (question_id, id)",
-        """CREATE TABLE corrections (
-            id INTEGER PRIMARY KEY,
-            time TEXT NOT NULL,
-            question TEXT NOT NULL,
-            given TEXT NOT NULL,
-            corrected TEXT NOT NULL,
-            model TEXT NOT NULL,
-            recipe TEXT NOT NULL,
-            place TEXT NOT NULL CHECK (place IN ('chat', 'verdict')),
-            who TEXT NOT NULL,
-            use TEXT NOT NULL CHECK (use IN ('question', 'pair', 'none')),
-            question_id TEXT NOT NULL,
-            CHECK (place = 'chat' OR use <> 'pair')
-        )""",
-        """CREATE TABLE marks (
-            id INTEGER PRIMARY KEY,
-            time TEXT NOT NULL,
-            recipe TEXT NOT NULL,
-            arm TEXT NOT NULL,
-            question_id TEXT NOT NULL,
-            correct INTEGER NOT NULL CHECK (correct IN (0, 1)),
-            answer TEXT NOT NULL,
-            who TEXT NOT NULL
-        )""",
-        "CREATE INDEX marks_by_recipe ON marks (recipe, arm, question_id, id)",
-    ),
-)
-"""Number n of the list takes the database from version n - 1 to n; only ever appended to."""
 
 metadata = sa.MetaData()
 charges = sa.Table(

@@ -1,4 +1,4 @@
-"""Student's t in the standard library: the half width of a 95 % interval in standard errors."""
+"""Student's t in the standard library: the half width of an interval in standard errors."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from functools import lru_cache
 CONFIDENCE = 0.95
 
 
-@lru_cache
-def t_quantile(dof: int) -> float:
-    """The t with P(|T| < t) = 95 % for Student's T with `dof` degrees of freedom.
+@lru_cache(maxsize=4096)
+def t_quantile(dof: int, confidence: float = CONFIDENCE) -> float:
+    """The t with P(|T| < t) = `confidence` for Student's T with `dof` degrees of freedom.
 
-    >>> round(t_quantile(10), 4)
-    2.2281
+    >>> round(t_quantile(10), 4), round(t_quantile(10, 0.99), 4)
+    (2.2281, 3.1693)
     """
+    assert 0 < confidence < 1, confidence
     low, high = 0.0, 1e3
+    while _t_inside(high, dof) < confidence:
+        low, high = high, 2 * high
     while high - low > 1e-10 * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if _t_inside(middle, dof) < CONFIDENCE else (low, middle)
+        low, high = (middle, high) if _t_inside(middle, dof) < confidence else (low, middle)
     return high
 
 

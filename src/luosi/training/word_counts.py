@@ -45,10 +45,9 @@ def word_vectors(tokens_N: npt.NDArray[np.integer], vocab_size: int, width: int,
     known_V = vectors_VR.norm(dim=1) > 1e-6
     vectors_VR = vectors_VR - vectors_VR[known_V].mean(0)
     turn_CC = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
-    vectors_VC = vectors_VR @ turn_CC[:rank]
+    vectors_VC: Tensor = vectors_VR @ turn_CC[:rank]
     scale_V = torch.where(known_V, math.sqrt(width) / vectors_VC.norm(dim=1).clamp_min(1e-6), 0.0)
-    vectors_VC *= scale_V[:, None]
-    return vectors_VC
+    return vectors_VC * scale_V[:, None]
 
 
 def _neighbours(tokens_N: npt.NDArray[np.integer], vocab_size: int) -> Tensor:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
+from luosi.serve.arena import Arena
 from luosi.serve.gateway import Gateway
+from luosi.serve.prompts import Prompt
 from luosi.web.source import Unreadable, Workspace, ask
 from luosi.web.words import LANGUAGES, Language, Words
 
-PAGES = ("chat", "runs", "verdict", "questions", "bill", "plan")
+PAGES = ("chat", "arena", "leaderboard", "runs", "verdict", "questions", "bill", "plan")
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 SCRIPT = (Path(__file__).parent / "page.js").read_text(encoding="utf-8")
 
@@ -27,6 +30,23 @@ class Site:
 
     workspace: Workspace
     gateway: Gateway
+    prompts: tuple[Prompt, ...] = ()
+    """The arena's pool, beside the user's own questions."""
+    _open: list[Arena] = field(default_factory=list, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    async def arena(self) -> Arena:
+        """The one arena of all pages, opened when first asked for. Raises Unreadable."""
+        return cast(Arena, await ask(self._arena))
+
+    def _arena(self) -> Arena:
+        with self._lock:
+            if not self._open:
+                self._open.append(Arena(self.workspace.battles(), self._served))
+            return self._open[0]
+
+    def _served(self) -> dict[str, bool]:
+        return {name: model.upstream.state == "ready" for name, model in self.gateway.models.items()}
 
 
 @dataclass(frozen=True)
@@ -37,12 +57,24 @@ class View:
     name: str
     words: Words
     recipe: str
+    category: str = ""
+    """Of the leaderboard; "" for all votes."""
 
-    def link(self, *, name: str = "", language: Language | None = None, recipe: str | None = None) -> str:
+    def link(
+        self,
+        *,
+        name: str = "",
+        language: Language | None = None,
+        recipe: str | None = None,
+        category: str | None = None,
+    ) -> str:
         """The address of this page, with something changed."""
-        recipe = self.recipe if recipe is None else recipe
-        query = f"?{urlencode({'recipe': recipe}, quote_via=quote)}" if recipe else ""
-        return f"/{language or self.words.language}/{name or self.name}{query}"
+        asked = {
+            "recipe": self.recipe if recipe is None else recipe,
+            "category": ("" if name else self.category) if category is None else category,
+        }
+        given = urlencode({key: value for key, value in asked.items() if value}, quote_via=quote)
+        return f"/{language or self.words.language}/{name or self.name}{'?' + given if given else ''}"
 
 
 @contextlib.contextmanager

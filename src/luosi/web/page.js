@@ -22,3 +22,29 @@ const luosiScroll = (id) => {
   const log = getHtmlElement(id);
   if (log) log.scrollTop = log.scrollHeight;
 };
+const luosiFocus = (id) => getHtmlElement(id)?.focus({preventScroll: true});
+const luosiLatest = (id) => getHtmlElement(id)?.querySelector(".user:nth-last-child(2)")?.scrollIntoView({block: "start"});
+const luosiShow = (id) => setTimeout(() => getHtmlElement(id)?.scrollIntoView({block: "nearest"}), 50);
+// Who votes: a random number that this browser keeps; one for this page where it may keep nothing.
+const luosiVoter = () => {
+  const fresh = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  try {
+    const known = localStorage.getItem("luosi_voter") ?? fresh;
+    localStorage.setItem("luosi_voter", known);
+    return known;
+  } catch {
+    return fresh;
+  }
+};
+// Keys of the arena: 1 to 4 or the arrows to either side vote, Enter goes on; never while somebody writes.
+const luosiVotes = {1: "left", ArrowLeft: "left", 2: "right", ArrowRight: "right", 3: "tie", 4: "both_bad"};
+document.addEventListener("keydown", (event) => {
+  const page = document.querySelector(".page.arena");
+  if (!page || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.repeat || event.isComposing) return;
+  if (event.target.closest?.("input, textarea, [contenteditable]")) return;
+  const chosen = luosiVotes[event.key];
+  const button = chosen ? page.querySelector(`[data-vote=${chosen}]`) : event.key === "Enter" ? page.querySelector("[data-next]") : null;
+  if (!button || button.disabled || (event.key === "Enter" && event.target.closest?.("a, button, summary"))) return;
+  event.preventDefault();
+  button.click();
+});

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from nicegui import ui
@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from luosi.web import bill, chat, plan, questions, runs, verdict
+from luosi.serve.prompts import Prompt
+from luosi.web import arena, bill, chat, leaderboard, plan, questions, runs, verdict
+from luosi.web.exported import votes
 from luosi.web.frame import Site, View, frame
 from luosi.web.printed import report
 from luosi.web.source import Workspace
@@ -19,6 +21,8 @@ from luosi.web.words import LANGUAGES, TAGS, Language, Words
 
 SHOW: dict[str, Callable[[View], Awaitable[None]]] = {
     "chat": chat.show,
+    "arena": arena.show,
+    "leaderboard": leaderboard.show,
     "runs": runs.show,
     "verdict": verdict.show,
     "questions": questions.show,
@@ -32,18 +36,20 @@ ICON = (
 )
 
 
-def mount(app: Starlette, workspace: Workspace) -> None:
+def mount(app: Starlette, workspace: Workspace, prompts: Sequence[Prompt] = ()) -> None:
     """Add the pages to a gateway made by `luosi.serve.create_app`; once per process, for NiceGUI's pages are global.
 
     Args:
         app: The gateway.
         workspace: Where the pages read.
+        prompts: The arena's pool, beside the user's own questions.
     """
-    site = Site(workspace, app.state.gateway)
+    site = Site(workspace, app.state.gateway, tuple(prompts))
     for language in LANGUAGES:
         for name in SHOW:
             add_page(site, name, language)
         app.router.routes.append(Route(f"/{language}/report.{{form}}", partial(report, workspace, language)))
+    app.router.routes.append(Route("/arena/votes.{form}", partial(votes, workspace)))
     app.router.routes.append(Route("/", to_first_page))
     ui.run_with(app, title="Luosi", favicon=ICON, tailwind=False, show_welcome_message=False, reconnect_timeout=10.0)
 
@@ -52,8 +58,8 @@ def add_page(site: Site, name: str, language: Language) -> None:
     """Register one page in one language."""
     words = Words(language)
 
-    async def page(recipe: str = "") -> None:
-        view = View(site, name, words, recipe)
+    async def page(recipe: str = "", category: str = "") -> None:
+        view = View(site, name, words, recipe, category)
         with frame(view):
             await SHOW[name](view)
 

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import BaseModel
 
 from luosi.errors import LuosiError
+from luosi.serve.battles import Battles
 from luosi.serve.feedback import Feedback
 from luosi.web.words import Language
 
 if TYPE_CHECKING:  # looking through texts needs numpy, which pages do without
+    from luosi.api.worth import Judged
     from luosi.grading.check import Report
+    from luosi.ranking import Ranking
 
 Row = Mapping[str, Any]
 Form = Literal["html", "pdf"]
@@ -50,6 +53,12 @@ class Workspace(Protocol):
 
     def feedback(self) -> Feedback:
         """What people said: own questions, corrections and marks; one open store for all pages."""
+
+    def battles(self) -> Battles:
+        """The arena's battles and votes; one open store for all pages."""
+
+    def worth(self, votes: Ranking | None = None) -> Judged:
+        """The ranked models with what their answers and their making cost (`luosi.api.worth.judged`)."""
 
     def check_questions(self, ref: str) -> Report:
         """The own questions looked for in the corpus of a recipe (`luosi.grading.check.check`); takes as long as reading it."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from luosi.web.texts_arena import ARENA
+
 WORDS: dict[str, tuple[str, str]] = {
+    **ARENA,
     # frame
     "chat": ("Chat", "对话"),
     "runs": ("Runs", "运行"),

@@ -36,6 +36,14 @@ class Words:
         name = self(f"route_{route}") if f"route_{route}" in WORDS else route
         return self("with_files", route=name) if files else name
 
+    def known(self, key: str, otherwise: str) -> str:
+        """The text of `key`, where there is one.
+
+        >>> Words("zh").known("length_short", "short"), Words("zh").known("length_huge", "huge")
+        ('100 字符以下', 'huge')
+        """
+        return self(key) if key in WORDS else otherwise
+
     def text(self, sentences: Sequence[str]) -> str:
         """Sentences one after the other."""
         return (" " if self.language == "en" else "").join(sentences)

@@ -1,0 +1,252 @@
+"""Till: what a model's answers cost, by its name: from the accounts, the ledger, this machine's rates and the price list.
+
+Own answers cost the seconds in which this machine is busy with them, by the engine's measured speed; where rates.toml says that a rented
+machine is used, it must stand there all month, and answers cost nothing more. Idle hours of a machine of one's own are not counted,
+nor, where there was no race, the milliseconds of finding passages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luosi.api.workspace import ACCOUNTS, Workspace
+from luosi.cost import Cost, Machine, Money, Rates
+from luosi.errors import InputError, UsageError
+from luosi.ledger.attempts import read_attempts
+from luosi.pipeline.lineage import ancestors
+from luosi.pipeline.store import Store
+from luosi.plan.demand import ANSWER_TOKENS, PROMPT_TOKENS
+from luosi.plan.prices import PriceTable, RentedModel, load_prices, rates
+from luosi.plan.worth_entry import MONTH_S
+from luosi.stages.verdict.costs import rented_cost
+from luosi.stages.verdict.names import said
+
+if TYPE_CHECKING:
+    from luosi.artifacts.evidence import Route, Sentence, VerdictSummary
+    from luosi.stages.verdict.costs import RouteMoney
+
+Tokens = tuple[int, int]
+"""Prompt and completion of one answer."""
+MANY = 1_000_000
+"""All that answers used is counted so many times over: prices are per million tokens, and so nothing is rounded."""
+DEFAULT = (float(PROMPT_TOKENS), float(ANSWER_TOKENS))
+MEAN = said(en="the mean of those measured here", zh="即此处已测模型的平均")
+ASSUMED = said(en="an assumption", zh="只是假定")
+
+
+@dataclass(frozen=True)
+class Used:
+    """What so many answers used together."""
+
+    answers: int
+    prompt_tokens: int
+    completion_tokens: int
+    paid: Money | None = None
+    """For them, and for those that failed or were cancelled; None where it is not known."""
+
+    def many(self) -> Used:
+        """`MANY` times over."""
+        paid = Money(nano=self.paid.nano * MANY, currency=self.paid.currency) if self.paid else None
+        return Used(self.answers * MANY, self.prompt_tokens * MANY, self.completion_tokens * MANY, paid)
+
+    def fields(self, measured: int) -> dict[str, Any]:
+        """Of `Entry`; `measured` answers these were."""
+        return {
+            "answers": self.answers, "measured": measured, "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Till:
+    """Everything money is counted from."""
+
+    store: Store
+    machine: Machine
+    table: PriceTable
+    known: Rates
+    """Of this machine; without any price where none is known."""
+    said: frozenset[str]
+    """Models priced in the user's own file."""
+    used: Mapping[str, Used]
+    """By served name, from the accounts."""
+    own: Mapping[str, tuple[str, ...]]
+    """Keys of our models (bundle, and index if it answers with the files) by served name."""
+    tokens: Tokens | None
+    """As given."""
+    typical: tuple[float, float]
+    """Prompt and completion of an answer of a model that nobody measured."""
+    why: Sentence
+    """Why these."""
+
+    @classmethod
+    def of(cls, place: Workspace, prices: Path | None = None, tokens: Tokens | None = None) -> Till:
+        """Of a workspace, with the price file `prices` in place of its rates.toml."""
+        if prices is not None and not prices.is_file():
+            raise InputError(f"there is no file {prices}", hint="prices stand in a file like rates.toml")
+        table = load_prices(prices) if prices else place.prices()
+        try:
+            known = rates(place.machine(), table)
+        except UsageError:
+            known = Rates()
+        listed = load_prices().models
+        changed = [name for name, row in table.models.items() if listed.get(name) != row] if prices else []
+        seen = used(place.root / ACCOUNTS)
+        each = [(one.prompt_tokens / one.answers, one.completion_tokens / one.answers) for one in seen.values()]
+        typical, why = (mean(each), MEAN) if seen else (DEFAULT, ASSUMED)
+        return cls(
+            place.store, place.machine(), table, known, frozenset(changed), seen, served(place), tokens, typical, why
+        )
+
+    def of_verdict(self, lines: Sequence[RouteMoney], summary: VerdictSummary) -> Till:
+        """With the tokens that `luosi verdict` takes for a route that it did not ask: see stages/verdict/costs.py."""
+        asked = [line for line in lines if line.prompt_tokens and line.answer_tokens]
+        asked = [line for line in asked if line.files] or asked
+        if not asked:
+            return replace(self, used={}, typical=(summary.prompt_tokens, summary.answer_tokens), why=ASSUMED)
+        each = [(line.prompt_tokens or 0.0, line.answer_tokens or 0.0) for line in asked]
+        return replace(self, used={}, typical=mean(each), why=MEAN)
+
+    def money(self, name: str) -> dict[str, Any]:
+        """The money of a model, as fields of `Entry`."""
+        keys = self.own.get(name)
+        return self._ours(name, keys) if keys else self._rented(name)
+
+    def of_route(self, route: Route, line: RouteMoney) -> dict[str, Any]:
+        """The money of a route of a verdict, as fields of `Entry`."""
+        ours, row = bool(route.bundle_key), self.table.models.get(route.model)
+        if ours and (self.tokens or self.standing):
+            arms = self.store.find(route.answers_key).facts.arms if route.answers_key else None
+            arm = (arms or {}).get(route.arm)
+            seen = Used(arm.answers, arm.prompt_tokens, arm.answer_tokens) if arm and arm.answers else None
+            return self._ours("", route.made_of, seen)
+        if self.tokens and row and route.route == "rent":
+            return self._listed(row, *self._uses("")) | {"to_make": line.cost_to_make}
+        measured = line.prompt_tokens is not None and line.answer_tokens is not None
+        each = (line.prompt_tokens, line.answer_tokens) if measured else self.typical
+        return {
+            "cost": line.cost_per_1000, "to_make": line.cost_to_make, "answers": 1000, "measured": route.asked * measured,
+            "prompt_tokens": round(1000 * (each[0] or 0)), "completion_tokens": round(1000 * (each[1] or 0)),
+            "seconds": 1000 * (line.latency_s or 0.0) if ours else 0.0,
+            "source": "this machine's time" if ours else f"list price of {row.date}" if row else "fees paid",
+        }  # fmt: skip
+
+    @property
+    def standing(self) -> bool:
+        """Whether the rates say that a rented machine is used."""
+        return bool(self.table.use.machine) and self.known.machine_hour is not None
+
+    def _uses(self, name: str, seen: Used | None = None) -> tuple[Used, int, str]:
+        """What answers use, how many of them were measured, and how that is known."""
+        seen = seen or self.used.get(name)
+        if self.tokens:
+            return Used(1, *self.tokens).many(), 0, "tokens as given"
+        if seen is not None:
+            return seen.many(), seen.answers, f"tokens of {seen.answers:,} answers"
+        prompt, completion = (round(1000 * count) for count in self.typical)
+        return Used(1000, prompt, completion).many(), 0, "tokens assumed"
+
+    def _rented(self, name: str) -> dict[str, Any]:
+        row, (uses, measured, how) = self.table.models.get(name), self._uses(name)
+        if uses.paid is not None and name not in self.said:
+            nothing = Money(nano=0, currency=uses.paid.currency)
+            return uses.fields(measured) | {
+                "cost": uses.paid,
+                "to_make": nothing,
+                "source": f"paid for {measured:,} answers",
+            }
+        if row is None:
+            return uses.fields(measured) | {"cost": None, "to_make": None}
+        return self._listed(row, uses, measured, how)
+
+    def _listed(self, row: RentedModel, uses: Used, measured: int, how: str) -> dict[str, Any]:
+        cost = rented_cost(row, uses.prompt_tokens, uses.completion_tokens)
+        source = f"list price of {row.date}, {how}"
+        return uses.fields(measured) | {
+            "cost": cost,
+            "to_make": Money(nano=0, currency=cost.currency),
+            "source": source,
+        }
+
+    def _ours(self, name: str, keys: tuple[str, ...], seen: Used | None = None) -> dict[str, Any]:
+        uses, measured, how = self._uses(name, seen)
+        facts = self.store.find(keys[0]).facts
+        fields = uses.fields(measured) | {"to_make": self._made(keys), "cost": None}
+        if not facts.prompt_tokens_per_s or not facts.decode_tokens_per_s:
+            return fields | {"source": "speed not measured"}
+        seconds = uses.prompt_tokens / facts.prompt_tokens_per_s + uses.completion_tokens / facts.decode_tokens_per_s
+        fields |= {"seconds": seconds, "source": f"this machine's time, {how}"}
+        if self.standing and self.known.machine_hour:
+            hour = self.known.machine_hour.money
+            month = Money(nano=hour.nano * MONTH_S // 3600, currency=hour.currency)
+            return fields | {"cost": Money(nano=0, currency=hour.currency), "per_month": month}
+        return fields | {"cost": self._time(seconds)}
+
+    def _time(self, seconds: float) -> Money | None:
+        if self.known.machine_hour is None and self.known.electricity is None:
+            return None
+        return self.known.money(wall_s=seconds, joules=seconds * self.machine.watts_busy)
+
+    def _made(self, keys: tuple[str, ...]) -> Money | None:
+        """All that was ever tried to make these, and what they were made from."""
+        if self.known.machine_hour is None and self.known.electricity is None:
+            return None
+        made = {ancestor for key in keys for ancestor in ancestors(self.store, key)}
+        tries = [one for key in sorted(made) for one in read_attempts(self.store.attempts_file(key))]
+        return sum((one.cost for one in tries), Cost()).money(self.known)
+
+
+def served(place: Workspace) -> dict[str, tuple[str, ...]]:
+    """Keys of our finished models by the names they are served under, with the files and without."""
+    from luosi.serve.grounded import SUFFIX
+
+    found: dict[str, tuple[str, ...]] = {}
+    for one in place.served():
+        key = one.bundle.path.parent.name
+        found[one.name] = (key,)
+        if one.index:
+            found[one.name + SUFFIX] = (key, one.index.path.parent.name)
+    return found
+
+
+def used(accounts: Path) -> dict[str, Used]:
+    """What answers used and cost by served model, of those that were given whole and whose tokens were reported; {} without accounts."""
+    if not accounts.exists():
+        return {}
+    import sqlalchemy as sa
+
+    from luosi.serve.accounts import charges, connect
+
+    whole = sa.case((charges.c.status == "done", charges.c.prompt_tokens))
+    query = sa.select(
+        charges.c.model,
+        sa.func.count(whole),
+        sa.func.coalesce(sa.func.sum(whole), 0),
+        sa.func.coalesce(sa.func.sum(sa.case((charges.c.status == "done", charges.c.completion_tokens))), 0),
+        sa.func.sum(charges.c.nano),
+        sa.func.count(sa.case((charges.c.status == "done", charges.c.nano))),
+        sa.func.count(charges.c.currency.distinct()),
+        sa.func.max(charges.c.currency),
+    ).group_by(charges.c.model)
+    engine = connect(accounts)
+    try:
+        with engine.connect() as connection:
+            rows = connection.execute(query).all()
+    except sa.exc.DatabaseError as error:
+        raise InputError(f"{accounts} cannot be read: {error.orig}") from error
+    finally:
+        engine.dispose()
+    found = {}
+    for model, answers, prompt, completion, nano, priced, currencies, currency in rows:
+        paid = Money(nano=nano, currency=currency) if currencies == 1 and priced == answers else None
+        if answers:
+            found[model] = Used(answers, prompt, completion, paid)
+    return found
+
+
+def mean(each: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Of prompts and of completions."""
+    return sum(prompt for prompt, _ in each) / len(each), sum(completion for _, completion in each) / len(each)
