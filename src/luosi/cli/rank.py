@@ -10,6 +10,7 @@ import typer
 
 from luosi.cli.common import JsonOption, print_json, say
 from luosi.errors import UsageError
+from luosi.plan.worth_words import UNTOLD
 
 if TYPE_CHECKING:
     from luosi.ranking import Ranking, Votes
@@ -132,18 +133,23 @@ def show(found: Ranking) -> None:
 def cells(line: dict[str, Any], wide: bool) -> list[str]:
     """A model's cells."""
     more = [
-        f"{line['anytime_low']:.0f} - {line['anytime_high']:.0f}",
+        span(line["anytime_low"], line["anytime_high"]),
         "-" if line["voters"] is None else f"{line['voters']:,}",
     ]
     return [
         f"{line['rank']}",
         plain(line["model"]) + (" *" if line["provisional"] else ""),
         f"{line['rating']:.0f}",
-        f"{line['low']:.0f} - {line['high']:.0f}",
+        span(line["low"], line["high"]),
         *(more if wide else []),
         f"{line['rank_low']} - {line['rank_high']}",
         f"{line['votes']:,}",
     ]
+
+
+def span(low: float, high: float) -> str:
+    """An interval, or that it says nothing."""
+    return "too few to say" if high - low > UNTOLD else f"{low:.0f} - {high:.0f}"
 
 
 def plain(text: str) -> str:

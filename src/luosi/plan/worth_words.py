@@ -23,6 +23,8 @@ REASONS = {
     "currency": ("in another currency", "货币不同"),
 }
 """Of `worth.Reason`: English, Chinese."""
+UNTOLD = 4000.0
+"""A difference in quality as large is not told: so few voters stand behind it that their number decides it."""
 
 
 def reason(name: str, language: Language = "en") -> str:
@@ -42,7 +44,9 @@ def level(value: float, scale: Scale) -> str:
 def interval(line: Line, scale: Scale) -> str:
     """Of the quality at 95 %; "" where it is not known."""
     low, high, size = line.entry.low, line.entry.high, 100 if scale == "accuracy" else 1
-    return "" if low is None or high is None else f"{low * size:.0f}..{high * size:.0f}"
+    if low is None or high is None or high - low > UNTOLD:
+        return ""
+    return f"{low * size:.0f}..{high * size:.0f}"
 
 
 def told(found: Worth, language: Language) -> str:
@@ -103,7 +107,7 @@ class _English:
     def best(self, line: Line, behind: float) -> str:
         return (
             f"{line.entry.model} was measured higher, {self.quality(line)} for {line.month}, but cannot be told from it "
-            f"(at most {level(behind, self.scale)} better)"
+            + (f"(at most {level(behind, self.scale)} better)" if behind < UNTOLD else "(how far, too few have said)")
         )
 
     def following(self, line: Line) -> str:
@@ -150,7 +154,9 @@ class _Chinese(_English):
         return f"（含制作费 {make}，按 {self.found.months} 个月分摊）" if make and make.nano else ""
 
     def best(self, line: Line, behind: float) -> str:
-        return f"{line.entry.model} 测得更高，{self.quality(line)}，每月 {line.month}，但与它分不出高下（至多好 {level(behind, self.scale)}）"
+        return f"{line.entry.model} 测得更高，{self.quality(line)}，每月 {line.month}，但与它分不出高下" + (
+            f"（至多好 {level(behind, self.scale)}）" if behind < UNTOLD else "（投票者太少，相差多少无从得知）"
+        )
 
     def following(self, line: Line) -> str:
         how = "已证明更好的" if self.found.next_told else "测得更高、但分不出高下的"

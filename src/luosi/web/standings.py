@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from luosi.cost import Money
+from luosi.plan.worth_words import UNTOLD
 from luosi.serve.arena import ALL, Board
 from luosi.serve.battle_tables import Spent
 from luosi.web.figures import NONE, money, percent
@@ -96,8 +97,8 @@ def _island(
             line["rank"], named(line["model"]), Markup(" ").join(marks)
         )
         row = [
-            name, whisker(line, ends), two_lines(_elo(line["rating"]), _range(line["low"], line["high"])),
-            _range(line["anytime_low"], line["anytime_high"]),
+            name, whisker(line, ends), two_lines(_elo(line["rating"]), _range(line["low"], line["high"], words)),
+            _range(line["anytime_low"], line["anytime_high"], words),
             str(line["rank_low"]) if line["rank_low"] == line["rank_high"] else f"{line['rank_low']}–{line['rank_high']}",
             two_lines(f"{line['votes']:,}", words("of_voters", count=line["voters"])), _cost(board.spent, line["model"], words),
             _flip(flips.get(line["model"]), words),
@@ -137,8 +138,8 @@ def _elo(value: float) -> str:
     return f"{value:,.0f}".replace("-", "−")
 
 
-def _range(low: float, high: float) -> str:
-    return f"{_elo(low)} … {_elo(high)}"
+def _range(low: float, high: float, words: Words) -> str:
+    return words("too_few_to_say") if high - low > UNTOLD else f"{_elo(low)} … {_elo(high)}"
 
 
 def _cost(spent: Sequence[Spent], model: str, words: Words) -> str:

@@ -87,6 +87,7 @@ ARENA: dict[str, tuple[str, str]] = {
     ),
     "rating": ("Rating (Elo)", "评分（Elo）"),
     "rating_95": ("Rating, 95 %", "评分及 95% 区间"),
+    "too_few_to_say": ("too few voters to say", "投票者太少，无法判断"),
     "rating_anytime": ("95 % at any time", "随时查看的 95% 区间"),
     "rank_interval": ("Rank, 95 %", "名次 95% 区间"),
     "votes": ("Votes", "票数"),
