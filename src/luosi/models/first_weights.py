@@ -17,7 +17,7 @@ from torch import Tensor
 from luosi.models.transformer import Attention, Layer, Transformer
 
 EMBEDDING = 0.5
-"""Deviation of a wired model's embedding: words stay apart for as long as the vectors' learning rate (0.03) leaves them."""
+"""Deviation of a wired model's embedding: words stay apart for as long as the learning rate of vectors (0.015) leaves them."""
 COMMON = 1.0
 """Length of the part that all words have in common, as a share of what is their own."""
 OWN_LOGIT = 4.0

@@ -33,9 +33,9 @@ class Config(StageConfig):
     """Tokens per step; a multiple of `sequence`. 16 for each unit of width did best."""
     steps: int = Field(default=600, gt=0)
     """Updates."""
-    matrix_lr: float = Field(default=0.01, gt=0)
+    matrix_lr: float = Field(default=0.005, gt=0)
     """Peak learning rate of Muon, in AdamW's scale."""
-    vector_lr: float = Field(default=0.03, gt=0)
+    vector_lr: float = Field(default=0.015, gt=0)
     """Peak learning rate of AdamW: embedding, head, norms."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Of the layers' matrices, per step and unit of learning rate."""
