@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from luosi.cost import Money
@@ -40,11 +40,13 @@ def fought(
     return battle.id
 
 
-def fill(arena: Arena, votes: int, *, voters: int = 5, seed: int = 0) -> None:
-    """So many battles with votes by chance."""
+def fill(arena: Arena, votes: int, *, voters: int = 5, seed: int = 0, nano: Mapping[str, int] | None = None) -> None:
+    """So many battles with votes by chance; `nano` is what an answer costs, by model."""
     draw = random.Random(seed)
     for number in range(votes):
-        fought(arena, draw.choice(OUTCOMES), voter=f"v{number % voters}", prompt=f"question {number % 17}?")
+        battle = arena.begin(f"v{number % voters}", "s", f"question {number % 17}?")
+        arena.answer(battle, {side: said(nano=(nano or {}).get(battle.model(side), 700)) for side in SIDES})
+        arena.vote(battle.id, draw.choice(OUTCOMES))
 
 
 class Upstream(http.server.BaseHTTPRequestHandler):

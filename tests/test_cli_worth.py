@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from luosi import Workspace
 from luosi.api.worth import ahead_by_pairs, judged
 from luosi.artifacts.evidence import Between, Route, VerdictSummary
-from luosi.cli.worth import parse_budget, parse_count, parse_tokens, worth
+from luosi.cli.worth import parse_tokens, worth
 from luosi.cost import Cost, Money
 from luosi.errors import LuosiError, UsageError
 from luosi.ledger.attempts import read_attempts
@@ -110,7 +110,7 @@ def test_votes_with_prices(votes: str, tmp_path: Path) -> None:
 
 def test_leads_are_told_by_the_rankings_own_errors(votes: str, tmp_path: Path) -> None:
     ranking = rank(votes)
-    found = judged(Workspace(tmp_path / "nowhere"), ranking, looks="one")
+    found = judged(Workspace(tmp_path / "nowhere"), ranking, arena=False)
     anytime = judged(Workspace(tmp_path / "nowhere"), ranking)
     first, second = (line.model for line in ranking.models[:2])
     difference = ranking.difference(first, second)
@@ -169,7 +169,8 @@ def test_money_of_accounts_and_ledger(place: Workspace, tmp_path: Path) -> None:
     assert own["to_make"] == made.model_dump() and made.nano > 0
     facts = place.store.find(key).facts
     assert facts.prompt_tokens_per_s and facts.decode_tokens_per_s
-    seconds = 300 / facts.prompt_tokens_per_s + 21 / facts.decode_tokens_per_s  # of both answers that were whole
+    # of both answers that were whole, with the mean prompt of this model's (150) and the other's (100)
+    seconds = 250 / facts.prompt_tokens_per_s + 21 / facts.decode_tokens_per_s
     hour = place.rates().machine_hour
     assert hour is not None
     expected = hour.money.nano * seconds / 3600 * 1_500_000 + made.nano / 6
@@ -195,7 +196,7 @@ def test_a_rented_machine_must_stand_there(place: Workspace, tmp_path: Path) -> 
 def test_prices_of_ones_own_win_over_what_was_paid(place: Workspace, tmp_path: Path) -> None:
     prices = price_file(tmp_path, ("big", 10_000_000, 20_000_000, "USD"))
     where = (three(place, tmp_path), "-w", str(place.root), "--prices", prices, "--json", "--answers-per-month", "3")
-    assert lines(run(*where))["big"]["month"]["nano"] == 300 * 10 + 33 * 20
+    assert lines(run(*where))["big"]["month"]["nano"] == 3 * 125 * 10 + 33 * 20  # 125: the mean prompt of both
     given = lines(run(*where, "--tokens-per-answer", "7,5"))["big"]
     assert given["month"]["nano"] == 3 * (70 + 100) and given["answers_measured"] == 0
 
@@ -272,11 +273,16 @@ def test_the_arenas_votes_come_first(place: Workspace, tmp_path: Path) -> None:
                 1.0,
             )
             battle = store.begin(pairing, "Who?", OWN).id
-            store.answer(battle, 1, {"left": Answer("a", "done"), "right": Answer("b", "done")})
+            sides = {pairing.left: "left", pairing.right: "right"}
+            asked, paid = Usage(prompt_tokens=50, completion_tokens=20), Money(nano=800, currency="USD")
+            ours, rented = Answer("a", "done", "", asked), Answer("b", "done", "", asked, paid)
+            store.answer(battle, 1, {sides[name]: ours, sides["big"]: rented})  # type: ignore[dict-item]
             store.vote(battle, OUTCOMES[number % 4])
     data = json.loads(run("-w", str(there.root), "--answers-per-month", "1000", "--json"))
     assert data["scale"] == "Elo" and set(lines(json.dumps(data))) == {"big", name}
-    assert all(line["month"] for line in data["models"])
+    found = lines(json.dumps(data))
+    assert found["big"]["month"]["nano"] == 800_000 and found[name]["month"]
+    assert all((line["prompt_tokens"], line["answers_measured"]) == (50, 150) for line in found.values())
     verdict = run("-w", str(there.root), "--answers-per-month", "1000", "--json", "--recipe", "small")
     assert json.loads(verdict)["scale"] == "accuracy"
 
@@ -287,7 +293,7 @@ def test_the_arenas_votes_come_first(place: Workspace, tmp_path: Path) -> None:
         (("--budget", "50"), "names no currency"), (("--budget", "-5USD"), "not an amount of money"),
         (("--budget", "0 USD"), "buys nothing"), (("--budget", "$5 EUR"), "two currencies"), (("--budget", "5 dollars"), "not an amount"),
         (("--answers-per-month", "0"), "0 answers a month; expected 1 to"), (("--answers-per-month", "9" * 15), "expected 1 to"),
-        (("--answers-per-month", "-3"), "-3 answers a month"), (("--months", "0"), "spread over 0 months; expected 1 to"),
+        (("--answers-per-month", "-3"), "not a whole number"), (("--months", "0"), "spread over 0 months; expected 1 to"),
         (("--prices", "nofile.toml"), "there is no file nofile.toml"), (("--tokens-per-answer", "1000"), "not PROMPT,ANSWER"),
         (("--tokens-per-answer", "0,0"), "not PROMPT,ANSWER"),
     ],
@@ -329,8 +335,5 @@ def test_no_prices_at_all(votes: str, tmp_path: Path) -> None:
     )
 
 
-def test_amounts() -> None:
-    assert parse_budget("1,000.5 eur") == Money(nano=1_000_500_000_000, currency="EUR") and parse_budget(" ") is None
-    assert parse_budget("$0.000000001") == Money(nano=1, currency="USD")
-    assert parse_count("10,000") == parse_count(" 10_000") == 10_000
+def test_tokens_are_read() -> None:
     assert parse_tokens("1000, 300") == (1000, 300) and parse_tokens("") is None

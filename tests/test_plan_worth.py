@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from luosi.cost import Money
 from luosi.errors import UsageError
 from luosi.plan.worth import MOST_ANSWERS, Entry, Worth, worth
+from luosi.plan.worth_field import independent
+from luosi.plan.worth_words import untold
 
 MONTH_S = 730 * 3600
 
@@ -183,6 +185,32 @@ def test_the_difference_decides_not_whether_intervals_overlap() -> None:
     assert chosen(known) == "cheap" and known.behind == 1.0
 
 
+def test_few_of_many_pairs_are_tested() -> None:
+    """A thousand models, of half a million pairs: only those that can matter, with a budget and without."""
+    draws, tested = random.Random(1), [0]
+    entries = [rented(f"m{n}", draws.gauss(1000, 100), draws.uniform(0.0001, 0.01), half=30) for n in range(1000)]
+    plainly = independent(entries)
+
+    def ahead(first: str, second: str, risk: float) -> float | None:
+        tested[0] += 1
+        return plainly(first, second, risk)
+
+    for budget in (None, usd(50)):
+        found = worth(entries, answers_per_month=10_000, budget=budget, ahead=ahead)
+        assert chosen(found) == by_the_rule(entries, 10_000, budget) and found.line()
+    assert tested[0] < 30_000
+
+
+def test_where_hundreds_are_on_the_frontier_the_choice_changes_where_it_is_said_to() -> None:
+    """The better the dearer: the choice goes down model by model as the volume grows within the budget."""
+    entries = [rented(f"m{n:03}", 500 + n, 0.0001 * (n + 1), half=1) for n in range(300)]
+    found = worth(entries, answers_per_month=10_000, budget=usd(100))
+    assert len(found.frontier) == 300 and found.above is not None and found.below is not None
+    for change, step in ((found.above, 1), (found.below, -1)):
+        assert by_the_rule(entries, change.answers, usd(100)) == change.model != chosen(found)
+        assert by_the_rule(entries, change.answers - step, usd(100)) == chosen(found)
+
+
 def test_one_that_few_votes_rate_high_does_not_shelter_a_bad_one() -> None:
     """It can be told from nobody; but the second best can, and rules the bad one out."""
     entries = [rented("bad", 900, 0.001), rented("good", 1000, 0.002), rented("unsure", 1010, 0.003, half=300)]
@@ -279,6 +307,12 @@ def test_a_provisional_quality_is_told_as_such() -> None:
 def test_shares_are_told_as_percent() -> None:
     found = worth([Entry("a", 0.84, 0.74, 0.91, usd(0.001), usd(0))], answers_per_month=10, scale="accuracy")
     assert "take a, 84 % (74..91), for 0.01 USD a month" in found.line()
+
+
+def test_only_ratings_are_too_wide_to_be_told() -> None:
+    assert untold(4001, "Elo") and not untold(4000, "Elo") and not untold(10**6, "accuracy")
+    wide = [rented("a", 1000, 0.001, half=3000), rented("b", 1001, 0.01, half=3000)]
+    assert "(how far, too few have said)" in worth(wide, answers_per_month=10).line()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -213,9 +214,22 @@ def test_pairs_are_drawn_where_a_vote_tells_most() -> None:
     for pair, chance in chances.items():
         both = [d for d in drawn if {d.left, d.right} == set(pair)]
         assert abs(len(both) - 4000 * chance) < 5 * math.sqrt(4000 * chance) + 5
-        assert all(d.propensity == chance for d in both)
-    fresh = [d for d in drawn if "newest" in (d.left, d.right)]
-    assert abs(sum(d.left == "newest" for d in fresh) - len(fresh) / 2) <= len(models), "sides are balanced"
+        assert all((d.propensity, d.drawable) == (chance, len(chances)) for d in both)
+
+
+def test_sides_are_even_and_cannot_be_foretold_from_the_draws_before() -> None:
+    for ranking in (None, rank(arena(3, 200))):
+        chooser = Chooser(ranking, ["m00", "m01", "m02"], seed=2)
+        lefts: Counter[tuple[str, str]] = Counter()
+        foretold = guesses = 0
+        for _ in range(6000):
+            pair = chooser.draw()
+            ahead = lefts[pair.left, pair.right] - lefts[pair.right, pair.left]
+            foretold += ahead < 0
+            guesses += ahead != 0
+            lefts[pair.left, pair.right] += 1
+        assert guesses > 3000 and abs(foretold - guesses / 2) < 3 * math.sqrt(guesses), "no better than a coin"
+        assert abs(sum(count for (a, b), count in lefts.items() if a < b) - 3000) < 5 * math.sqrt(6000) / 2
 
 
 def test_before_the_first_vote_all_pairs_are_equal_and_two_models_are_needed() -> None:

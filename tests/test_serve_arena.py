@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
+import http.server
 import io
 import json
 import sqlite3
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,17 +21,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luosi.artifacts import Question
-from luosi.errors import InputError
+from luosi.errors import InputError, UsageError
 from luosi.ranking import rank, read_votes
+from luosi.ranking.votes import WORDS
 from luosi.serve import arena as arena_module
 from luosi.serve import battle_tables
 from luosi.serve.accounts import MIGRATIONS, Accounts
 from luosi.serve.arena import Arena
-from luosi.serve.battles import OUTCOMES, SIDES, Battle, Battles, Turn
+from luosi.serve.battles import OUTCOMES, SIDES, Battle, Battles, Row, Status, Turn
 from luosi.serve.categories import language, length
 from luosi.serve.duel import STEP_CHARS, Duel, Shown
 from luosi.serve.gateway import Gateway
 from luosi.serve.prompts import MOST_CHARS, draw, of_questions, prompt_id, read_prompts
+from luosi.serve.upstreams import OUTCOMES as NOT_NAMES
 from luosi.serve.upstreams import Address, ServedModel
 from luosi.serve.vote_log import COLUMNS, csv_log, jsonl_log
 from tests.arena_kit import Upstream, fill, fought, said, upstream
@@ -55,32 +59,93 @@ def begun(arena: Arena) -> Battle:
 def test_a_battle_is_kept_whole_over_its_turns_and_its_vote(arena: Arena, store: Battles) -> None:
     battle = begun(arena)
     assert battle.outcome is None and not battle.can_be_voted and {battle.model(s) for s in SIDES} < set(MODELS)
-    arena.answer(battle, {"left": said("the head 签"), "right": said("", "failed")})
-    asked = arena.ask(battle.id, " And then? ")
+    answered = arena.answer(battle, {"left": said("the head 签"), "right": said("cut", cut=True)})
+    asked = arena.ask(answered, " And then? ")
     assert [turn.prompt for turn in asked.turns] == ["Who signs?", "And then?"] and not asked.turns[1].answers
     arena.answer(asked, {"left": said("l2"), "right": said("r2", nano=None)})
     voted, moved = arena.vote(battle.id, "both_bad")
     assert voted == store.battle(battle.id) and voted.outcome == "both_bad"
-    assert voted.turns[0].answers["left"] == said("the head 签")
+    assert voted.turns[0].answers == {"left": said("the head 签"), "right": said("cut", cut=True)}
     assert {one.model for one in moved} == {battle.model(side) for side in SIDES}
     (row,) = store.votes()
+    assert row["drawable"] == battle.pairing.drawable == 6
     assert (row["turns"], row["winner"], row["source"], row["prompt_source"]) == (2, "both_bad", "person", "own")
     assert row["cost_left"] == "0.000001400" and row["tokens_left"] == 10 and row["currency_left"] == "USD"
     assert row["cost_right"] is None and row["currency_right"] is None and row["tokens_right"] == 10
 
 
-def test_there_is_one_vote_a_battle_and_none_before_an_answer(arena: Arena) -> None:
+@pytest.mark.parametrize(("left", "right"), [("failed", "done"), ("done", "stopped"), ("failed", "stopped")])
+@pytest.mark.parametrize("turns", [1, 2])
+def test_no_pair_is_judged_of_which_one_side_gave_no_whole_answer(
+    arena: Arena, store: Battles, left: Status, right: Status, turns: int
+) -> None:
     battle = begun(arena)
-    with pytest.raises(InputError, match="no whole answer"):
-        arena.vote(battle.id, "left")
-    arena.answer(battle, {"left": said("", "failed"), "right": said("half", "stopped")})
-    with pytest.raises(InputError, match="no whole answer"):
+    if turns == 2:
+        battle = arena.ask(arena.answer(battle, {side: said() for side in SIDES}), "And then?")
+    battle = arena.answer(battle, {"left": said("l", left), "right": said("r", right)})
+    assert battle.spoiled and not battle.is_open and not battle.can_be_voted
+    with pytest.raises(InputError, match="cannot be judged: one side gave no whole answer"):
+        arena.vote(battle.id, "right")
+    with pytest.raises(InputError, match="cannot be judged"):  # it was told who they were
+        arena.ask(battle, "and now?")
+    assert store.votes() == []
+
+
+def test_a_turn_that_a_kill_left_without_answers_can_be_asked_again(arena: Arena, store: Battles) -> None:
+    battle = arena.answer(begun(arena), {side: said() for side in SIDES})
+    battle = arena.ask(battle, "killed in this one")
+    assert battle.can_be_voted  # on the turn before
+    battle = arena.answer(arena.ask(battle, "again"), {side: said() for side in SIDES})
+    arena.vote(battle.id, "tie")
+    assert [row["turns"] for row in store.votes()] == [3]
+
+
+def test_a_battle_that_may_be_told_of_takes_no_vote_and_no_turn(
+    arena: Arena, store: Battles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    battle = arena.answer(begun(arena), {side: said() for side in SIDES})
+    assert battle.can_be_voted and list(jsonl_log(store)) == []
+    monkeypatch.setattr(battle_tables, "OPEN_S", 0.0)
+    assert len(list(jsonl_log(store))) == 1 and battle.late and not battle.can_be_voted
+    for late in (lambda: arena.vote(battle.id, "left"), lambda: arena.ask(battle, "more?")):
+        with pytest.raises(InputError, match="had no vote for too long, and may be told of now"):
+            late()
+    assert store.votes() == [] and len(store.battle(battle.id).turns) == 1
+
+
+def test_two_tabs_cannot_ask_the_same_turn(arena: Arena, store: Battles) -> None:
+    battle = arena.answer(begun(arena), {side: said() for side in SIDES})
+    arena.ask(battle, "mine")
+    with pytest.raises(InputError, match="went on elsewhere"):
+        arena.ask(battle, "no, mine")
+    assert [turn.prompt for turn in store.battle(battle.id).turns] == ["Who signs?", "mine"]
+
+
+def test_reading_waits_for_no_writer_and_lets_everybody_write(arena: Arena, store: Battles) -> None:
+    fill(arena, 3)
+    other = sqlite3.connect(store._path, isolation_level=None, timeout=0)
+    with Accounts(store._path) as accounts, contextlib.closing(other):
+        other.execute("BEGIN IMMEDIATE")  # another process writes
+        assert arena.board().votes == 3 and len(list(jsonl_log(store))) == 3 and accounts.totals() == []
+        other.execute("ROLLBACK")
+        with store._reading() as reading:
+            count = "SELECT count(*) FROM battles"
+            before = reading.exec_driver_sql(count).scalar()
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("DELETE FROM battle_votes")
+            other.execute("COMMIT")
+            assert reading.exec_driver_sql("SELECT count(*) FROM battle_votes").scalar() == before == 3  # of one moment
+
+
+def test_there_is_one_vote_a_battle_and_none_before_an_answer(arena: Arena, store: Battles) -> None:
+    battle = begun(arena)
+    with pytest.raises(InputError, match="no answers to vote on yet"):
         arena.vote(battle.id, "left")
     number = fought(arena, "right")
     with pytest.raises(InputError, match="voted on already"):
         arena.vote(number, "left")
     with pytest.raises(InputError, match="voted on already"):
-        arena.ask(number, "more?")
+        arena.ask(store.battle(number), "more?")
     with pytest.raises(InputError, match="there is no battle 99"):
         arena.vote(99, "left")
     with pytest.raises(InputError, match="a vote for 'me'"):
@@ -95,34 +160,46 @@ def test_prompts_are_cleaned_and_refused(arena: Arena, store: Battles) -> None:
     for bad in ("", "  \n", None, "\0"):
         with pytest.raises(InputError, match="the prompt is empty"):
             arena.begin("v", "s", bad)
-    with pytest.raises(InputError, match="at most 20,000"):
+    with pytest.raises(InputError, match="over 20,000 characters") as told:
         arena.begin("v", "s", "x" * (MOST_CHARS + 1))
+    assert "20,001" in told.value.hint
     battle = arena.begin("v", "s", "a\ud800b\0 ")
     assert store.battle(battle.id).turns[0].prompt == "a?b"
     assert store.count() == 1
 
 
 def test_two_models_must_be_able_to_answer(store: Battles) -> None:
-    with pytest.raises(InputError, match=r"1 models can answer now \(only\); a battle needs two") as told:
+    with pytest.raises(InputError, match="1 models can answer now; a battle needs two") as told:
         begun(Arena(store, lambda: {"only": True, "down": False}))
-    assert "luosi serve" in told.value.hint
+    assert "luosi serve" in told.value.hint and "only" not in str(told.value)
     ready = ["a", "b", "c"]
     arena = Arena(store, lambda: dict.fromkeys(ready, True))
     battle = begun(arena)
     arena.answer(battle, {"left": said("", "failed"), "right": said()}, down=["left"])
     assert arena.ready() == [name for name in ready if name != battle.model("left")]  # it rests
     assert all(battle.model("left") not in vars(begun(arena).pairing).values() for _ in range(20))
+    assert arena.board().served == dict.fromkeys(ready, True)  # or it would tell who stands in the battle
 
 
-def test_pairs_are_balanced_and_drawn_with_the_chance_that_is_kept(
+def test_failures_and_cuts_are_counted_once_they_may_be_told(
     arena: Arena, store: Battles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sides: Counter[tuple[str, str]] = Counter()
+    lost = store.battle(fought(arena, None, left=said("", "failed"), right=said(cut=True)))
+    voted = store.battle(fought(arena, "left", right=said(cut=True)))
+    counts = {one.model: (one.failed, one.cut) for one in store.entries()}
+    assert counts == {voted.pairing.left: (0, 0), voted.pairing.right: (0, 1)}
+    monkeypatch.setattr(battle_tables, "OPEN_S", 0.0)
+    assert sum(one.failed for one in store.entries()) == 1 and sum(one.cut for one in store.entries()) == 2
+    assert {one.model: one.failed for one in store.entries()}[lost.pairing.left] == 1
+
+
+def test_pairs_are_drawn_with_the_chance_that_is_kept(
+    arena: Arena, store: Battles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(120):
         battle = begun(arena)
-        sides[battle.pairing.left, battle.pairing.right] += 1
         assert battle.pairing.propensity == pytest.approx(1 / 6)  # nothing is known yet
-    assert all(abs(count - sides[b, a]) <= 1 for (a, b), count in sides.items())
+        assert battle.pairing.drawable == 6
     fill(arena, 60)
     assert (
         sum(one.battles for one in store.drawn()) == 60
@@ -152,7 +229,7 @@ def test_the_ranking_of_the_log_is_the_live_ranking(
         for first, step, outcome, voter, prompt in votes:
             arena._models = lambda first=first, step=step: {names[first]: True, names[(first + step) % 3]: True}  # type: ignore[misc]
             fought(arena, outcome, voter=f"={voter}", prompt=f"question {prompt}")  # type: ignore[arg-type]
-        live = arena.ranking()
+        live = arena.board().ranking
         for kind, written in (("csv", csv_log(store.votes())), ("jsonl", jsonl_log(store))):
             file = tmp_path / f"votes.{kind}"
             file.write_bytes(b"".join(written))
@@ -195,22 +272,61 @@ def test_beyond_some_votes_a_vote_refits_and_comes_to_the_same(
     monkeypatch.setattr(arena_module, "AFRESH", 10)
     monkeypatch.setattr(arena_module, "SHARE", 10.0)
     fill(arena, 5, seed=1)
-    live, whole = arena.ranking(), rank(store.votes(), ties=arena.ranking().fit.ties.name)  # type: ignore[union-attr]
+    live = arena.board().ranking
+    assert live is not None
+    whole = rank(store.votes(), ties=live.fit.ties.name)
     assert live is not None and len(live.added) == 5
     assert {line.model: line.rating for line in live.models} == pytest.approx(
         {line.model: line.rating for line in whole.models}, abs=1e-6
     )
 
 
-def test_votes_of_another_process_are_taken_in(arena: Arena, store: Battles) -> None:
+def test_votes_of_another_process_are_taken_in(arena: Arena, store: Battles, monkeypatch: pytest.MonkeyPatch) -> None:
     before = arena.board()
-    assert before.told is None and before.votes == 0 and arena.number() == 0
+    assert before.told is None and before.votes == 0 and before.number == 0
     fill(Arena(store, lambda: {"other": True, "small": True}), 6)
     after = arena.board()
-    assert after is not before and after.votes == 6 and arena.number() == 6
+    assert after is not before and after.votes == 6 and after.number == 6
     assert arena.board() is after  # nothing new
     fought(arena, None)
-    assert arena.board().begun == 7
+    assert arena.board().begun == 7 and arena.board().ranking is after.ranking  # nobody has voted
+    assert arena.board().told is after.told and arena.board().entries is after.entries
+    monkeypatch.setattr(arena_module, "COUNTS_S", -1.0)
+    monkeypatch.setattr(battle_tables, "OPEN_S", 0.0)
+    fought(arena, None)
+    assert sum(one.battles for one in arena.board().entries) == 2 * 8  # told of by their age
+
+
+def test_a_vote_does_not_wait_for_a_board_that_is_being_made(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(arena, 8)
+    open_battle = fought(arena, None)
+    entered, go_on, ranked = threading.Event(), threading.Event(), arena_module._ranked
+
+    def slow(rows: Sequence[Row]) -> object:
+        if threading.current_thread().name.startswith("board"):
+            entered.set()
+            assert go_on.wait(60)
+        return ranked(rows)
+
+    monkeypatch.setattr(arena_module, "_ranked", slow)
+    with ThreadPoolExecutor(1, "board") as boards:
+        board = boards.submit(arena.board, "length:short")
+        assert entered.wait(60)
+        assert arena.vote(open_battle, "left")[0].outcome == "left" and begun(arena).turns
+        go_on.set()
+        assert board.result().votes == 8 and arena.board("length:short").votes == 9
+
+
+def test_the_battles_of_a_page_are_read_with_their_votes(arena: Arena, store: Battles) -> None:
+    """A vote that comes while the log is written is in it wholly or not at all."""
+    fill(arena, 3)
+    open_battle = fought(arena, None)
+    lines = jsonl_log(store)
+    first = json.loads(next(lines))
+    arena.vote(open_battle, "left")
+    fought(arena, "right")
+    rows = [first, *map(json.loads, lines)]
+    assert all(row["winner"] == store.battle(row["battle"]).outcome for row in rows) and len(rows) >= 3
 
 
 def test_the_board_tells_everything_an_honest_one_must(arena: Arena) -> None:
@@ -255,7 +371,7 @@ def test_an_older_database_is_brought_up_to_date_and_keeps_its_rows(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("text", "script"),
-    [("Who?", "latin"), ("用 Python 写一个 quicksort", "zh"), ("谁", "zh"), ("これは何ですか", "ja"), ("누구?", "ko"), ("Кто?", "cyrillic"), ("2+2=", "none")],
+    [("ｈｅｌｌｏ ｗｏｒｌｄ", "latin"), ("① ² ٣ 12", "none"), ("ﾊﾝｶｸ ｶﾀｶﾅ", "ja"), ("Who?", "latin"), ("用 Python 写一个 quicksort", "zh"), ("谁", "zh"), ("これは何ですか", "ja"), ("누구?", "ko"), ("Кто?", "cyrillic"), ("2+2=", "none")],
 )  # fmt: skip
 def test_scripts_are_told_apart(text: str, script: str) -> None:
     assert language(text) == script
@@ -274,10 +390,11 @@ def test_a_pool_is_read_from_files(tmp_path: Path) -> None:
         {"prompt": "who  SIGNS?"},
         {"other": 1},
         {"prompt": "x" * 20_001},
+        {"prompt": "y" * 20_002},
     ]
-    lines = "\n".join(map(json.dumps, rows)) + "\nno json\n"
+    lines = "\n".join(map(json.dumps, rows)) + "\nno json\n{bad\n{worse"
     for name, text, count, bad in (
-        ("a.jsonl", lines, 2, 4),
+        ("a.jsonl", lines, 2, 7),
         ("a.csv", "prompt,topic\nWho signs?,law\n,\n2+2?,=1\n", 2, 0),
         ("a.txt", "\ufeffWho signs?\n\n谁签字？\n", 2, 0),
     ):
@@ -285,6 +402,8 @@ def test_a_pool_is_read_from_files(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         found, refused = read_prompts(path)
         assert (len(found), sum(refused.values())) == (count, bad), name
+        assert all(not any(sign.isdigit() for sign in why.replace("20,000", "")) for why in refused), refused
+        assert len(refused) == (4 if bad else 0)  # reasons, not rows
         assert found[0].text == "Who signs?" and found[0].topic == ("" if name == "a.txt" else "law")
     for name, text in (("none.jsonl", ""), ("none.csv", "a,b\n1,2\n"), ("none.pdf", "x")):
         (tmp_path / name).write_text(text)
@@ -353,6 +472,63 @@ def test_a_side_that_fails_keeps_its_reason_and_the_other_goes_on() -> None:
         answers, frames, fight = asyncio.run(duel(url, "telling", "slow"))
     assert answers["left"].status == "failed" and "telling" in answers["left"].trouble and fight.down == {"left"}
     assert answers["right"].status == "done" and all(not frame["left"] for frame in frames)
+
+
+class Odd(http.server.BaseHTTPRequestHandler):
+    """Says what it was named as its one chunk."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        self.wfile.write(f"data: {asked['model']}\n\ndata: [DONE]\n\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    ['{"choices":[{"delta":"x"}]}', '{"choices":[{"delta":{"content":["a"]}}]}', '{"choices":5}', '{"choices":["x"]}'],
+)
+def test_a_chunk_of_unknown_shape_makes_the_answer_fail(chunk: str) -> None:
+    ends = '{"choices":[{"delta":{"content":"to the limit"},"finish_reason":"length"}]}'
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        answers, _, fight = asyncio.run(duel(f"http://127.0.0.1:{server.server_port}/v1", chunk, ends))
+        server.shutdown()
+    assert answers["left"].status == "failed" and "unknown shape" in answers["left"].trouble and fight.down == {"left"}
+    assert answers["right"].status == "done" and answers["right"].cut and answers["right"].text == "to the limit"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " x",
+        "x ",
+        "x\ny",
+        "x\0",
+        "y\u2028z",
+        "\u202eRTL",
+        "x\ud800",
+        "x" * 201,
+        "left",
+        "Tie",
+        "both_bad",
+        "Model_A",
+    ],
+)
+def test_names_that_cannot_be_shown_or_read_back_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="a model cannot be served as"):
+        ServedModel(name, Address("http://127.0.0.1:9/v1"))
+
+
+def test_words_of_outcomes_are_those_of_the_reader_of_votes() -> None:
+    assert set(WORDS) == NOT_NAMES and set(OUTCOMES) <= NOT_NAMES
+    for name in ("=HYPERLINK(1)", "模型", "x" * 200, "meta/llama-3.1:8b", "a1"):
+        assert ServedModel(name, Address("http://127.0.0.1:9/v1")).name == name
 
 
 def test_a_side_is_told_only_what_it_said_itself() -> None:

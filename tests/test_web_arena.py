@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nicegui import Client, ui
 
 from luosi.cost import Money
 from luosi.plan.worth import Entry, worth
+from luosi.serve import battle_tables
 from luosi.serve.arena import ALL, Arena, Moved
-from luosi.serve.battles import Battles
+from luosi.serve.battle_tables import Spent
+from luosi.serve.battles import Answer, Battle, Battles, Side
+from luosi.serve.duel import Duel, Shown
+from luosi.serve.gateway import Gateway
+from luosi.serve.upstreams import Address, ServedModel
 from luosi.web import frontier, standings
+from luosi.web.arena import Fight
+from luosi.web.frame import View
 from luosi.web.reveal import cost_of, rating_line, tokens_of
+from luosi.web.running import Running, running
 from luosi.web.words import Words
 from luosi.web.worth import budget_of
-from tests.arena_kit import fill, fought, said
+from tests.arena_kit import fill, fought, said, upstream
 from tests.web_example import HOSTILE, IMAGE
 
 EN, ZH = Words("en"), Words("zh")
@@ -57,6 +68,19 @@ def test_a_board_becomes_tables_whatever_models_are_called(arena: Arena, words: 
         "left_out",
     }
     assert re.search(r"\b40 (votes|票)", standings.summary(board, words))
+
+
+def test_costs_that_are_known_in_part_say_so() -> None:
+    known, unknown = Spent("m", "USD", 5, 5000, 1, 1), Spent("m", "", 100, 0, 1, 1)
+    assert "price" not in standings._cost([known], "m", EN) and "0.001" in standings._cost([known], "m", EN)
+    assert "100 of 105 answers have no price" in standings._cost([known, unknown], "m", EN)
+    assert "105 次回答中有 100 次无价格" in standings._cost([known, unknown], "m", ZH)
+
+
+def test_failed_and_cut_answers_stand_with_the_entries(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(battle_tables, "OPEN_S", 0.0)
+    fought(arena, None, left=said("", "failed"), right=said(cut=True))
+    assert sorted(row[-2:] for row in rows(standings.entries(arena.board(), EN))) == [["0", "1"], ["1", "0"]]
 
 
 def test_models_that_no_vote_joins_are_told_apart(tmp_path: Path) -> None:
@@ -141,6 +165,52 @@ def test_any_models_can_be_drawn(models: list[tuple[int, int]]) -> None:
 )  # fmt: skip
 def test_a_budget_is_read(text: str, nano: int | None, currency: str) -> None:
     assert budget_of(text, "USD") == (None if nano is None else Money(nano=nano, currency=currency))
+
+
+def test_a_turn_goes_on_while_a_page_watches_and_stops_with_the_last(arena: Arena) -> None:
+    asyncio.run(asyncio.wait_for(watched(arena), 120))
+
+
+async def watched(arena: Arena) -> None:
+    battle = arena.begin("v", "s", "Who?")
+    with upstream() as url:
+        gateway = Gateway([ServedModel(name, Address(url)) for name in ("endless", "slow")], None)
+        async with gateway.running():
+
+            async def keep(answers: dict[Side, Answer]) -> Battle:
+                return arena.answer(battle, answers)
+
+            turn = Running(battle, Duel(gateway, {"left": "endless", "right": "slow"}, battle.turns), keep)
+            assert running(battle) is turn and running(None) is None
+            seen: dict[str, list[Shown]] = {"first": [], "second": []}
+            watching = [asyncio.create_task(turn.watch(page, shown.append)) for page, shown in seen.items()]
+            while not seen["first"] or not any(seen["first"][-1].values()):
+                await asyncio.sleep(0.02)
+            turn.leave("first")
+            turn.leave("a stranger")
+            count = len(seen["second"])
+            while len(seen["second"]) < count + 2:  # it goes on
+                await asyncio.sleep(0.02)
+            assert len(seen["first"]) < len(seen["second"])
+            turn.leave("second")
+            kept = await asyncio.wait_for(asyncio.gather(*watching), 60)
+    assert {one.id for one in kept} == {battle.id} and running(battle) is None
+    assert kept[0].turns[0].answers["left"].status == "stopped" and kept[0].spoiled
+
+
+def test_a_page_without_a_connection_has_a_voter_of_its_own(arena: Arena) -> None:
+    asyncio.run(unconnected(arena))
+
+
+async def unconnected(arena: Arena) -> None:
+    site = SimpleNamespace(gateway=Gateway([], None), prompts=())
+    with Client(ui.page("/nowhere")) as client:
+        fight = Fight(View(site, "arena", EN, ""), arena)  # type: ignore[arg-type]
+        assert not client.has_socket_connection
+        await fight.restore()
+        await asyncio.wait_for(fight._known.wait(), 1)
+        assert re.fullmatch("[0-9a-f]{16}", fight._voter) and re.fullmatch("[0-9a-f]{16}", fight._session)
+        client.delete()
 
 
 def test_the_reveal_says_what_is_not_known() -> None:

@@ -8,6 +8,8 @@ stages, stores or models.
 from __future__ import annotations
 
 import math
+import re
+from decimal import Decimal
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +18,15 @@ from luosi.errors import UsageError
 
 NANO = 1_000_000_000
 Z90 = 1.2815515655446004  # the 90 % point of the standard normal distribution
+
+
+_WHOLE = r"[0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+"
+_COUNT = re.compile(rf"\s*(?P<whole>{_WHOLE})\s*")
+_AMOUNT = re.compile(
+    rf"\s*(?P<sign>[$¥￥€£])?\s*(?P<amount>(?:{_WHOLE})(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{{3}})?\s*", re.ASCII
+)
+_SIGNS = {"$": "USD", "€": "EUR", "£": "GBP"}
+_MOST_DIGITS = 15
 
 
 class Frozen(BaseModel):
@@ -46,6 +57,61 @@ class Money(Frozen):
     def __str__(self) -> str:
         units = self.nano / NANO
         return f"{units:.2f} {self.currency}" if units >= 1 or self.nano == 0 else f"{units:.3g} {self.currency}"
+
+
+def parse_count(text: str, hint: str = "") -> int:
+    """A whole number with or without separators between its thousands.
+
+    Raises:
+        UsageError: It is none: a separator elsewhere may be meant as a decimal point.
+
+    >>> parse_count("10,000"), parse_count("1_000_000")
+    (10000, 1000000)
+    """
+    match = _COUNT.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is not a whole number, such as 10000 or 10,000", hint=hint)
+    return int(_digits(match["whole"], text, hint))
+
+
+def parse_money(text: str, *, currency: str = "", hint: str = "") -> Money:
+    """An amount of money as people write it: 50USD, "1,000.50 eur", $50.
+
+    Args:
+        text: Separators stand only between thousands, a point before at most nine decimals. $, € and £ are USD, EUR and GBP.
+        currency: Where the text names none; "" refuses it.
+        hint: Of the error.
+
+    Raises:
+        UsageError: It is none, or its currency is not certain: ¥ may be CNY or JPY.
+
+    >>> parse_money("1,000.5 eur"), parse_money("2", currency="CNY")
+    (Money(nano=1000500000000, currency='EUR'), Money(nano=2000000000, currency='CNY'))
+    """
+    match = _AMOUNT.fullmatch(text)
+    if match is None:
+        raise UsageError(f"{text!r} is not an amount of money, such as 1000.50 USD or 1,000.50 USD", hint=hint)
+    sign, named = match["sign"] or "", (match["currency"] or "").upper()
+    meant = _SIGNS.get(sign, "")
+    if meant and named not in ("", meant):
+        raise UsageError(f"{text!r} names two currencies", hint=hint)
+    if sign and not meant and named not in ("CNY", "JPY"):
+        raise UsageError(f"{text!r}: {sign} may be CNY or JPY; write which, as in 50 CNY", hint=hint)
+    known = meant or named or currency
+    if not known:
+        raise UsageError(f"{text!r} names no currency", hint=hint)
+    whole, point, decimals = match["amount"].partition(".")
+    if len(decimals) > 9:
+        raise UsageError(f"{text!r} has {len(decimals)} decimals; expected at most 9", hint=hint)
+    amount = Decimal(_digits(whole, text, hint) + point + decimals)
+    return Money(nano=int(amount * NANO), currency=known)
+
+
+def _digits(whole: str, text: str, hint: str) -> str:
+    found = re.sub("[,_]", "", whole)
+    if len(found) > _MOST_DIGITS:
+        raise UsageError(f"{text[:40]!r} has {len(found)} digits; expected at most {_MOST_DIGITS}", hint=hint)
+    return found
 
 
 class Price(Frozen):

@@ -1,4 +1,9 @@
-"""Till: what a model's answers cost, by its name: from the accounts, the ledger, this machine's rates and the price list.
+"""Till: what a model's answers cost, by its name: from the accounts or battles, the ledger, this machine's rates and the price list.
+
+What is paid for an answer goes with the length of its prompt, and models may have been asked different things. Models of the arena's
+votes therefore cost what they cost in its battles, where prompts are of one kind. Models of a file of votes are all counted with prompts
+of one length, the mean of theirs in the accounts, each with its own answers' length; those of which only the sum paid is known, with
+the prompts they were paid for, which the notes say where they differ much.
 
 Own answers cost the seconds in which this machine is busy with them, by the engine's measured speed; where rates.toml says that a rented
 machine is used, it must stand there all month, and answers cost nothing more. Idle hours of a machine of one's own are not counted,
@@ -7,12 +12,15 @@ nor, where there was no race, the milliseconds of finding passages.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from luosi.api.workspace import ACCOUNTS, Workspace
+from luosi.api.till_words import MEAN
+from luosi.api.used import Used, mean, mean_of
+from luosi.api.workspace import Workspace
 from luosi.cost import Cost, Machine, Money, Rates
 from luosi.errors import InputError, UsageError
 from luosi.ledger.attempts import read_attempts
@@ -28,36 +36,11 @@ if TYPE_CHECKING:
     from luosi.artifacts.evidence import Route, Sentence, VerdictSummary
     from luosi.stages.verdict.costs import RouteMoney
 
+Traffic = Literal["accounts", "battles", "race"]
 Tokens = tuple[int, int]
 """Prompt and completion of one answer."""
-MANY = 1_000_000
-"""All that answers used is counted so many times over: prices are per million tokens, and so nothing is rounded."""
 DEFAULT = (float(PROMPT_TOKENS), float(ANSWER_TOKENS))
-MEAN = said(en="the mean of those measured here", zh="即此处已测模型的平均")
 ASSUMED = said(en="an assumption", zh="只是假定")
-
-
-@dataclass(frozen=True)
-class Used:
-    """What so many answers used together."""
-
-    answers: int
-    prompt_tokens: int
-    completion_tokens: int
-    paid: Money | None = None
-    """For them, and for those that failed or were cancelled; None where it is not known."""
-
-    def many(self) -> Used:
-        """`MANY` times over."""
-        paid = Money(nano=self.paid.nano * MANY, currency=self.paid.currency) if self.paid else None
-        return Used(self.answers * MANY, self.prompt_tokens * MANY, self.completion_tokens * MANY, paid)
-
-    def fields(self, measured: int) -> dict[str, Any]:
-        """Of `Entry`; `measured` answers these were."""
-        return {
-            "answers": self.answers, "measured": measured, "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,10 +52,12 @@ class Till:
     table: PriceTable
     known: Rates
     """Of this machine; without any price where none is known."""
-    said: frozenset[str]
+    given: frozenset[str]
     """Models priced in the user's own file."""
     used: Mapping[str, Used]
-    """By served name, from the accounts."""
+    """By served name."""
+    traffic: Traffic
+    """Where `used` comes from."""
     own: Mapping[str, tuple[str, ...]]
     """Keys of our models (bundle, and index if it answers with the files) by served name."""
     tokens: Tokens | None
@@ -81,10 +66,27 @@ class Till:
     """Prompt and completion of an answer of a model that nobody measured."""
     why: Sentence
     """Why these."""
+    prompt: float | None = None
+    """Of every answer of a model priced by the token, whatever it was asked; None takes prompts as measured."""
 
     @classmethod
-    def of(cls, place: Workspace, prices: Path | None = None, tokens: Tokens | None = None) -> Till:
-        """Of a workspace, with the price file `prices` in place of its rates.toml."""
+    def of(
+        cls,
+        place: Workspace,
+        used: Mapping[str, Used],
+        prices: Path | None = None,
+        tokens: Tokens | None = None,
+        traffic: Traffic = "accounts",
+    ) -> Till:
+        """Of a workspace, with the price file `prices` in place of its rates.toml.
+
+        Args:
+            place: Its ledger and rates.
+            used: By served name.
+            prices: None for the workspace's.
+            tokens: In place of those used.
+            traffic: Where `used` comes from; of the accounts, prompts are made alike.
+        """
         if prices is not None and not prices.is_file():
             raise InputError(f"there is no file {prices}", hint="prices stand in a file like rates.toml")
         table = load_prices(prices) if prices else place.prices()
@@ -92,13 +94,24 @@ class Till:
             known = rates(place.machine(), table)
         except UsageError:
             known = Rates()
-        listed = load_prices().models
-        changed = [name for name, row in table.models.items() if listed.get(name) != row] if prices else []
-        seen = used(place.root / ACCOUNTS)
-        each = [(one.prompt_tokens / one.answers, one.completion_tokens / one.answers) for one in seen.values()]
-        typical, why = (mean(each), MEAN) if seen else (DEFAULT, ASSUMED)
+        given = (
+            frozenset(tomllib.loads(prices.read_text(encoding="utf-8")).get("models", ())) if prices else frozenset()
+        )
+        typical, why = (mean(used.values()), MEAN) if used else (DEFAULT, ASSUMED)
+        prompt = typical[0] if traffic == "accounts" else None
         return cls(
-            place.store, place.machine(), table, known, frozenset(changed), seen, served(place), tokens, typical, why
+            place.store,
+            place.machine(),
+            table,
+            known,
+            given,
+            used,
+            traffic,
+            served(place),
+            tokens,
+            typical,
+            why,
+            prompt,
         )
 
     def of_verdict(self, lines: Sequence[RouteMoney], summary: VerdictSummary) -> Till:
@@ -106,9 +119,9 @@ class Till:
         asked = [line for line in lines if line.prompt_tokens and line.answer_tokens]
         asked = [line for line in asked if line.files] or asked
         if not asked:
-            return replace(self, used={}, typical=(summary.prompt_tokens, summary.answer_tokens), why=ASSUMED)
+            return replace(self, typical=(summary.prompt_tokens, summary.answer_tokens), why=ASSUMED)
         each = [(line.prompt_tokens or 0.0, line.answer_tokens or 0.0) for line in asked]
-        return replace(self, used={}, typical=mean(each), why=MEAN)
+        return replace(self, typical=mean_of(each), why=MEAN)
 
     def money(self, name: str) -> dict[str, Any]:
         """The money of a model, as fields of `Entry`."""
@@ -149,18 +162,32 @@ class Till:
         prompt, completion = (round(1000 * count) for count in self.typical)
         return Used(1000, prompt, completion).many(), 0, "tokens assumed"
 
+    def _by_token(self, uses: Used) -> Used:
+        """With the prompts on which all models are compared."""
+        return uses if self.prompt is None or self.tokens else uses.asked(self.prompt)
+
+    def uncounted(self, name: str) -> int:
+        """Of the model's requests, those that its cost should hold and does not."""
+        uses = self.used.get(name)
+        if uses is None or self.tokens:
+            return 0
+        return uses.unpriced if self.paid(name) is not None or self.traffic == "battles" else uses.broken
+
+    def paid(self, name: str) -> Money | None:
+        """The sum is known to have been paid, where that is taken: not if there is a price of one's own, or one by the token."""
+        uses = None if self.tokens or name in self.given or name in self.own else self.used.get(name)
+        row = self.table.models.get(name) if self.prompt is not None else None
+        return uses.paid if uses and not row else None
+
     def _rented(self, name: str) -> dict[str, Any]:
         row, (uses, measured, how) = self.table.models.get(name), self._uses(name)
-        if uses.paid is not None and name not in self.said:
+        if self.paid(name) is not None and uses.paid is not None:
             nothing = Money(nano=0, currency=uses.paid.currency)
-            return uses.fields(measured) | {
-                "cost": uses.paid,
-                "to_make": nothing,
-                "source": f"paid for {measured:,} answers",
-            }
+            source = f"paid for {measured:,} answers"
+            return uses.fields(measured) | {"cost": uses.paid, "to_make": nothing, "source": source}
         if row is None:
             return uses.fields(measured) | {"cost": None, "to_make": None}
-        return self._listed(row, uses, measured, how)
+        return self._listed(row, self._by_token(uses), measured, how)
 
     def _listed(self, row: RentedModel, uses: Used, measured: int, how: str) -> dict[str, Any]:
         cost = rented_cost(row, uses.prompt_tokens, uses.completion_tokens)
@@ -173,6 +200,7 @@ class Till:
 
     def _ours(self, name: str, keys: tuple[str, ...], seen: Used | None = None) -> dict[str, Any]:
         uses, measured, how = self._uses(name, seen)
+        uses = self._by_token(uses)
         facts = self.store.find(keys[0]).facts
         fields = uses.fields(measured) | {"to_make": self._made(keys), "cost": None}
         if not facts.prompt_tokens_per_s or not facts.decode_tokens_per_s:
@@ -210,43 +238,3 @@ def served(place: Workspace) -> dict[str, tuple[str, ...]]:
         if one.index:
             found[one.name + SUFFIX] = (key, one.index.path.parent.name)
     return found
-
-
-def used(accounts: Path) -> dict[str, Used]:
-    """What answers used and cost by served model, of those that were given whole and whose tokens were reported; {} without accounts."""
-    if not accounts.exists():
-        return {}
-    import sqlalchemy as sa
-
-    from luosi.serve.accounts import charges, connect
-
-    whole = sa.case((charges.c.status == "done", charges.c.prompt_tokens))
-    query = sa.select(
-        charges.c.model,
-        sa.func.count(whole),
-        sa.func.coalesce(sa.func.sum(whole), 0),
-        sa.func.coalesce(sa.func.sum(sa.case((charges.c.status == "done", charges.c.completion_tokens))), 0),
-        sa.func.sum(charges.c.nano),
-        sa.func.count(sa.case((charges.c.status == "done", charges.c.nano))),
-        sa.func.count(charges.c.currency.distinct()),
-        sa.func.max(charges.c.currency),
-    ).group_by(charges.c.model)
-    engine = connect(accounts)
-    try:
-        with engine.connect() as connection:
-            rows = connection.execute(query).all()
-    except sa.exc.DatabaseError as error:
-        raise InputError(f"{accounts} cannot be read: {error.orig}") from error
-    finally:
-        engine.dispose()
-    found = {}
-    for model, answers, prompt, completion, nano, priced, currencies, currency in rows:
-        paid = Money(nano=nano, currency=currency) if currencies == 1 and priced == answers else None
-        if answers:
-            found[model] = Used(answers, prompt, completion, paid)
-    return found
-
-
-def mean(each: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Of prompts and of completions."""
-    return sum(prompt for prompt, _ in each) / len(each), sum(completion for _, completion in each) / len(each)

@@ -370,11 +370,16 @@ class Workspace:
             self._battles = Battles(self.root / ACCOUNTS)
         return self._battles
 
-    def worth(self, votes: Ranking | None = None) -> Judged:
-        """Models with quality (by the votes, else the last verdict) and money, to be compared at a volume; see luosi.api.worth."""
+    def worth(self, votes: Ranking | None = None, *, arena: bool = True) -> Judged:
+        """Models with quality (by the votes, else the last verdict) and money, to be compared at a volume; see luosi.api.worth.
+
+        Args:
+            votes: A ranking; None takes the arena's, or the last verdict where nobody voted.
+            arena: Whether `votes` are of this workspace's arena, whose battles then say what an answer costs.
+        """
         from luosi.api.worth import judged
 
-        return judged(self, votes)
+        return judged(self, votes, arena=arena)
 
     # What is there
 

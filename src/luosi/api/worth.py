@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from luosi.api.till import Till, Tokens
 from luosi.api.till_words import models, notes
+from luosi.api.used import Used, in_accounts, in_battles
 from luosi.api.workspace import ACCOUNTS, Workspace
 from luosi.artifacts.evidence import Sentence
 from luosi.cost import Money
@@ -81,7 +82,7 @@ def judged(
     prices: Path | None = None,
     tokens: Tokens | None = None,
     recipe: str = "",
-    looks: Literal["one", "any"] = "any",
+    arena: bool = True,
 ) -> Judged:
     """Every model whose quality is known, with its money.
 
@@ -92,16 +93,27 @@ def judged(
         prices: A file like rates.toml in place of the workspace's; its rows win over what the accounts say was paid.
         tokens: Prompt and completion of one answer, for all models alike; None takes them as measured.
         recipe: Whose verdict; "" for the one run last.
-        looks: How often one looks at these votes: "any" where they go on coming in, as in the arena, "one" for a file.
+        arena: Whether the votes are those of the workspace's own arena: one looks at them as often as one likes, and answers cost what they
+            cost in its battles. Else they are counted once, and answers cost what the accounts say (see luosi.api.till).
 
     Raises:
         UsageError: Nothing says how good the models are; the price file cannot be used.
     """
-    till = Till.of(place, prices, tokens)
+    if votes is not None and recipe:
+        raise UsageError(f"votes are given, and the verdict of {recipe} too", hint="compare models by one of them")
     found = votes if votes is not None or recipe else arena_ranking(place)
-    if found is not None:
-        return _of_ranking(found, till, looks)
-    return _of_verdict(place, recipe or _latest(place), till)
+    if found is None:
+        return _of_verdict(place, recipe or _latest(place), Till.of(place, {}, prices, tokens, "race"))
+    names = {line.model for line in found.models}
+    if arena and (place.root / ACCOUNTS).exists():
+        spent = _among(names, in_battles(place.battles().spent()))
+        return _of_ranking(found, Till.of(place, spent, prices, tokens, "battles"), "any")
+    used = _among(names, in_accounts(place.root / ACCOUNTS))
+    return _of_ranking(found, Till.of(place, used, prices, tokens), "any" if arena else "one")
+
+
+def _among(names: set[str], used: Mapping[str, Used]) -> dict[str, Used]:
+    return {name: one for name, one in used.items() if name in names}
 
 
 def arena_ranking(place: Workspace) -> Ranking | None:

@@ -10,7 +10,7 @@ import typer
 
 from luosi.cli.common import JsonOption, print_json, say
 from luosi.errors import UsageError
-from luosi.plan.worth_words import UNTOLD
+from luosi.statistics.elo import UNTOLD
 
 if TYPE_CHECKING:
     from luosi.ranking import Ranking, Votes

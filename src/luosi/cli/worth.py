@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,17 +12,13 @@ import typer
 
 from luosi.cli.common import DEFAULT_WORKSPACE, JsonOption, WorkspaceOption, print_json, say
 from luosi.cli.rank import plain, read_all
-from luosi.cost import NANO, Money
+from luosi.cost import Money, parse_count, parse_money
 from luosi.errors import UsageError
 from luosi.plan.worth_words import Language, interval, level, reason
 
 if TYPE_CHECKING:
     from luosi.plan.worth import Line, Worth
 
-AMOUNT = re.compile(
-    r"\s*(?:(?P<dollar>\$)\s*)?(?P<amount>[0-9][0-9,_]*(?:\.[0-9]{1,9})?)\s*(?P<currency>[A-Za-z]{3})?\s*"
-)
-COUNT = re.compile(r"\s*-?[0-9][0-9,_]{,30}\s*")
 TOKENS = re.compile(r"\s*(\d{1,9})\s*[,+]\s*(\d{1,9})\s*")
 COLUMNS = ("model", "quality", "95 %", "a month", "per 1,000", "per M tokens", "to make", "machines", "measured", "remark")  # fmt: skip
 SPARED = ("measured", "machines", "per M tokens", "to make", "per 1,000", "95 %")
@@ -54,7 +49,7 @@ def worth(
         str, typer.Option(help="Of your traffic, for every model; else as measured.", metavar="PROMPT,ANSWER")
     ] = "",
     recipe: Annotated[
-        str, typer.Option(help="Take its verdict, not the arena's votes; the recipe run last where there are none.")
+        str, typer.Option(help="Take its verdict, not votes; the recipe run last where there are none.")
     ] = "",
     lang: Annotated[Language, typer.Option("--lang", help="Of the line and the notes: en or zh.")] = "en",
     workspace: WorkspaceOption = DEFAULT_WORKSPACE,
@@ -63,7 +58,9 @@ def worth(
     """Which model to use for this traffic and this budget: quality and money side by side, and the answer in one line."""
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):  # before numpy is loaded: threads cost more than they help
         os.environ.setdefault(name, "1")
-    answers, limit, tokens = parse_count(answers_per_month), parse_budget(budget), parse_tokens(tokens_per_answer)
+    answers = parse_count(answers_per_month, "as in --answers-per-month 10000")
+    limit = parse_money(budget, hint="as in --budget 50USD") if budget.strip() else None
+    tokens = parse_tokens(tokens_per_answer)
     from luosi.api import Workspace
     from luosi.api.worth import judged
 
@@ -74,7 +71,7 @@ def worth(
         ranking = rank(read_all(votes, {}, []))
     given = Path(prices) if prices else None
     place = Workspace(workspace)
-    models = judged(place, ranking, prices=given, tokens=tokens, recipe=recipe, looks="one" if votes else "any")
+    models = judged(place, ranking, prices=given, tokens=tokens, recipe=recipe, arena=not votes)
     found = models.worth(answers_per_month=answers, months=months, budget=limit)
     if json:
         print_json(models.as_dict(found))
@@ -83,32 +80,6 @@ def worth(
     for note in models.told(found, lang):
         say(plain(note))
     print(plain(found.line(lang)))
-
-
-def parse_count(text: str) -> int:
-    """A whole number, as in 10000 or 10,000; raises UsageError."""
-    if COUNT.fullmatch(text) is None:
-        raise UsageError(f"{text!r} is not a number of answers a month", hint="as in --answers-per-month 10000")
-    return int(re.sub("[,_]", "", text))
-
-
-def parse_budget(text: str) -> Money | None:
-    """Money, as in 50USD, "50 EUR" or $50; None for "".
-
-    Raises:
-        UsageError: It is none, or names no currency.
-    """
-    if not text.strip():
-        return None
-    match, hint = AMOUNT.fullmatch(text), "as in --budget 50USD"
-    if match is None:
-        raise UsageError(f"{text!r} is not an amount of money", hint=hint)
-    currency = (match["currency"] or ("USD" if match["dollar"] else "")).upper()
-    if not currency:
-        raise UsageError(f"the budget {text!r} names no currency", hint=hint)
-    if match["dollar"] and currency != "USD":
-        raise UsageError(f"the budget {text!r} names two currencies", hint=hint)
-    return Money(nano=int(Decimal(re.sub("[,_]", "", match["amount"])) * NANO), currency=currency)
 
 
 def parse_tokens(text: str) -> tuple[int, int] | None:

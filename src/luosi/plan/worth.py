@@ -148,12 +148,12 @@ def _answer(
     entries: Sequence[Entry], reasons: Mapping[str, Reason], field: Field, answers: int, budget: Money | None,
     scale: Scale, currency: str,
 ) -> Worth:  # fmt: skip
-    affordable, frontier = field.affordable(answers), set(field.frontier(answers))
+    affordable, frontier, tied = field.affordable(answers), set(field.frontier(answers)), field.tied(answers)
     others = sorted((e for e in entries if reasons[e.model]), key=lambda e: (-(e.rating or -math.inf), e.model))
     lines = {
         e.model: Line(
             e, *_amounts(e, answers, field.months, currency), machines(e, answers), reasons[e.model],
-            e.model in affordable, e.model in frontier, e.model in affordable and not field.worse_than[e.model] & affordable,
+            e.model in affordable, e.model in frontier, e.model in tied,
         )
         for e in (*field.entries, *others)
     }  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
 from luosi.cost import Money
+from luosi.statistics.elo import UNTOLD
 
 if TYPE_CHECKING:
     from luosi.plan.worth import Line, Scale, Worth
@@ -23,8 +24,6 @@ REASONS = {
     "currency": ("in another currency", "货币不同"),
 }
 """Of `worth.Reason`: English, Chinese."""
-UNTOLD = 4000.0
-"""A difference in quality as large is not told: so few voters stand behind it that their number decides it."""
 
 
 def reason(name: str, language: Language = "en") -> str:
@@ -44,9 +43,14 @@ def level(value: float, scale: Scale) -> str:
 def interval(line: Line, scale: Scale) -> str:
     """Of the quality at 95 %; "" where it is not known."""
     low, high, size = line.entry.low, line.entry.high, 100 if scale == "accuracy" else 1
-    if low is None or high is None or high - low > UNTOLD:
+    if low is None or high is None or untold(high - low, scale):
         return ""
     return f"{low * size:.0f}..{high * size:.0f}"
+
+
+def untold(width: float, scale: Scale) -> bool:
+    """Whether an interval or a difference is of ratings, and too wide to be told."""
+    return scale == "Elo" and width > UNTOLD
 
 
 def told(found: Worth, language: Language) -> str:
@@ -107,7 +111,11 @@ class _English:
     def best(self, line: Line, behind: float) -> str:
         return (
             f"{line.entry.model} was measured higher, {self.quality(line)} for {line.month}, but cannot be told from it "
-            + (f"(at most {level(behind, self.scale)} better)" if behind < UNTOLD else "(how far, too few have said)")
+            + (
+                "(how far, too few have said)"
+                if untold(behind, self.scale)
+                else f"(at most {level(behind, self.scale)} better)"
+            )
         )
 
     def following(self, line: Line) -> str:
@@ -155,7 +163,9 @@ class _Chinese(_English):
 
     def best(self, line: Line, behind: float) -> str:
         return f"{line.entry.model} 测得更高，{self.quality(line)}，每月 {line.month}，但与它分不出高下" + (
-            f"（至多好 {level(behind, self.scale)}）" if behind < UNTOLD else "（投票者太少，相差多少无从得知）"
+            "（投票者太少，相差多少无从得知）"
+            if untold(behind, self.scale)
+            else f"（至多好 {level(behind, self.scale)}）"
         )
 
     def following(self, line: Line) -> str:

@@ -5,8 +5,14 @@ expected to hold (little between the unequal), s the covariance with the differe
 (Sherman and Morrison). Models count by the square of their variance, so that the widest intervals shrink first and no model stays
 provisional for long. A share of the draws is uniform: every pair keeps a positive chance. Who pays for what is not known here.
 
+A fair coin decides who stands left. Sides that are evened out exactly can be foretold by whoever counts (of two models, the one that
+stood left less often is next), and who knows the side knows the model; what chance leaves uneven costs little, since the advantage of
+the left side is estimated anyway.
+
 Drawing by what was seen leaves the likelihood as it is, so a fit needs no weights while its model holds; the propensity is there to
-weigh votes as if all pairs had been equally likely (`Settings.propensities`) where it may not.
+weigh votes as if all pairs had been equally likely (`Settings.propensities`) where it may not. It is a chance among the pairs that
+could be drawn at that time (`Pair.drawable` of them): where models came, went or rested, propensities of different times are chances
+among different pairs, and only their product with `drawable` says how much likelier than evenly a pair was.
 """
 
 from __future__ import annotations
@@ -41,6 +47,8 @@ class Pair:
     right: str
     propensity: float
     """Chance with which these two, in whatever order, were drawn: to be kept with the vote."""
+    drawable: int
+    """Pairs of which they were drawn: to be kept beside it."""
 
 
 class Chooser:
@@ -63,7 +71,6 @@ class Chooser:
         self.models, self._random = tuple(models), np.random.default_rng(seed)
         n = len(self.models)
         self._first, self._second = np.triu_indices(n, 1)
-        self._lefts: Any = np.zeros((n, n))
         even = np.full(len(self._first), 1 / len(self._first))
         gain = np.ones(len(self._first))
         if ranking is not None and max(n, len(ranking.votes.models)) <= DENSE:
@@ -80,14 +87,12 @@ class Chooser:
         return [(self.models[a], self.models[b]) for a, b in zip(self._first, self._second, strict=True)]
 
     def draw(self) -> Pair:
-        """The next pair; the model that stood left less often in it stands left, a coin decides where they are even."""
+        """The next pair; a coin decides who stands left."""
         place = int(np.searchsorted(self._edges, self._random.random() * self._edges[-1], side="right"))
         a, b = int(self._first[place]), int(self._second[place])
-        ahead = self._lefts[a, b] - self._lefts[b, a]
-        if ahead > 0 or (ahead == 0 and self._random.random() < 0.5):
+        if self._random.random() < 0.5:
             a, b = b, a
-        self._lefts[a, b] += 1
-        return Pair(self.models[a], self.models[b], float(self.chances[place]))
+        return Pair(self.models[a], self.models[b], float(self.chances[place]), len(self.chances))
 
     def _gains(self, ranking: Ranking) -> Floats:
         """What a vote on each pair is expected to bring, up to a factor."""
@@ -100,8 +105,6 @@ class Chooser:
         rating[place] = fit.theta[: rows.models]
         information = np.eye(total) / PRIOR_SD**2
         information[np.ix_(place, place)] += fit.form.matrix()[: rows.models, : rows.models]
-        counts = np.bincount(place[rows.left] * total + place[rows.right], rows.weight, total**2)
-        self._lefts = counts.reshape(total, total)[:n, :n].copy()
         covariance = np.linalg.inv(information)
         covariance = covariance - covariance.mean(0)
         covariance = covariance - covariance.mean(1, keepdims=True)

@@ -32,7 +32,8 @@ class Settings:
     checks: bool = True
     """Whether suspicious votes are left out."""
     propensities: bool = False
-    """Whether votes about unlikely pairs count more, as if all pairs had been equally likely."""
+    """Whether votes about unlikely pairs count more, as if all pairs had been equally likely. A propensity is a chance among the pairs
+    that could be drawn at its time: where models came, went or rested meanwhile, pairs are even only among those of one time."""
     source_weights: Mapping[str, float] = field(default_factory=dict)
     """What a vote of a source counts; 1 for those not named, 0 leaves a source out."""
     least_votes: int = 100

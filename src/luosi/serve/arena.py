@@ -1,22 +1,23 @@
 """The arena: which two models meet, what the votes say so far, and all that an honest leaderboard shows of them.
 
-Takes the store of battles and the served models' names; pairs are drawn by `luosi.ranking.Chooser`, positions balanced, the chance
-kept with the battle. Who pays for what is not known here. Up to `AFRESH` votes every vote ranks all of them from the start, beyond that
-it refits at once and the whole is ranked again after each hundredth more. Blocks, one thread at a time: not for the event loop. numpy
-is imported when the first pair is drawn.
+Takes the store of battles and the served models' names; pairs are drawn by `luosi.ranking.Chooser`, a coin decides who stands left, the
+chance is kept with the battle. Who pays for what is not known here. Up to `AFRESH` votes every vote ranks all of them from the start,
+beyond that it refits at once and the whole is ranked again after each hundredth more. Blocks: not for the event loop; battles and votes
+one thread at a time, and they wait for no board that is being made. numpy is imported when the first pair is drawn.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from luosi.errors import InputError, LuosiError
 from luosi.serve.battle_tables import Drawn, Entry, Spent
-from luosi.serve.battles import OWN, Answer, Battle, Battles, Outcome, Pairing, Side
+from luosi.serve.battles import OWN, Answer, Battle, Battles, Outcome, Pairing, Row, Side
 from luosi.serve.categories import KINDS, language, length
 from luosi.serve.prompts import cleaned, prompt_id
 
@@ -30,10 +31,13 @@ CHECKED = 3
 """Neighbours whose votes to flip are checked by refitting."""
 RESTS_S = 60.0
 """A model that could not be reached is not drawn for so long."""
+COUNTS_S = 60.0
+"""Without a new vote nothing is counted over all battles again for so long."""
 MOST_BOARDS = 200
 """Categories kept in memory."""
 ALL = "all"
-Row = dict[str, Any]
+_Ranked = tuple["Ranking | None", str]
+"""A ranking, or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Board:
     entries: tuple[Entry, ...]
     """Every model that stood in any battle, of whatever category."""
     served: Mapping[str, bool]
-    """Models that are served now, and whether they can be drawn."""
+    """Models that are served now, and whether they can answer. Who rests because an answer failed is not told: it stands in a battle that
+    may still be open."""
     spent: tuple[Spent, ...]
     drawn: tuple[Drawn, ...]
     categories: tuple[tuple[str, int], ...]
@@ -86,15 +91,17 @@ class Arena:
         self.store = store
         self._models = models
         self._lock = threading.RLock()
+        self._making = threading.Lock()
+        """Held while a board is made, so that it is made once; never asked for by who holds the other."""
         self._rows: list[Row] = []
         self._ranking: Ranking | None = None
         self._trouble = ""
         self._since = 0
-        self._begun = 0
         self._chooser: Chooser | None = None
         self._chosen_for: tuple[object, tuple[str, ...]] = (None, ())
         self._resting: dict[str, float] = {}
         self._boards: dict[str, Board] = {}
+        self._counted: tuple[int, float, dict[str, Any]] | None = None
 
     def ready(self) -> list[str]:
         """Models that can be drawn: they can answer, and have not failed a moment ago."""
@@ -113,19 +120,19 @@ class Arena:
             ready = self.ready()
             if len(ready) < 2:
                 raise InputError(
-                    f"{len(ready)} models can answer now ({', '.join(ready)[:200] or 'none'}); a battle needs two",
+                    f"{len(ready)} models can answer now; a battle needs two",
                     hint="serve more: luosi serve MODEL MODEL, or --upstream NAME=URL",
                 )
             pair = self._choose(ready).draw()
         pairing = Pairing(
             voter=voter, session=session, prompt=prompt_id(text), language=language(text), length=length(text), topic=topic,
-            left=pair.left, right=pair.right, propensity=pair.propensity,
+            left=pair.left, right=pair.right, propensity=pair.propensity, drawable=pair.drawable,
         )  # fmt: skip
         return self.store.begin(pairing, text, source)
 
-    def ask(self, battle: int, prompt: object, *, source: str = OWN) -> Battle:
-        """One turn more for both. Raises InputError as `begin` and `Battles.ask`."""
-        return self.store.ask(battle, cleaned(prompt), source)
+    def ask(self, battle: Battle, prompt: object, *, source: str = OWN) -> Battle:
+        """One turn more for both after those of this battle. Raises InputError as `begin` and `Battles.ask`."""
+        return self.store.ask(battle.id, cleaned(prompt), source, after=len(battle.turns))
 
     def answer(self, battle: Battle, answers: Mapping[Side, Answer], *, down: Iterable[Side] = ()) -> Battle:
         """Keep the answers to the latest turn; sides that could not be reached rest for a moment."""
@@ -151,34 +158,28 @@ class Arena:
                 if line.model in pair or (line.model in before and before[line.model].rank != line.rank)
             ]
 
-    def ranking(self, category: str = ALL) -> Ranking | None:
-        """The ranking of a category; None before its first vote that can be used."""
-        with self._lock:
-            self._catch_up()
-            return self._ranking if category == ALL else self._ranked(self._of(category))[0]
-
-    def number(self) -> int:
-        """Of the latest vote, of whatever process: it grows with each."""
-        with self._lock:
-            self._catch_up()
-            return self._rows[-1]["id"] if self._rows else 0
-
     def board(self, category: str = ALL) -> Board:
         """What the leaderboard tells of a category; made anew when there is news."""
-        with self._lock:
-            self._catch_up()
-            ready = self.ready()
-            begun, served = self.store.count(), {name: name in ready for name in self._models()}
+        with self._making:
+            with self._lock:
+                self._catch_up()
+                rows, whole = list(self._rows), (self._ranking, self._trouble)
             known = self._boards.get(category)
-            if len(self._boards) > MOST_BOARDS:  # a category may be called anything in an address
-                self._boards.clear()
-            if known is None or (known.begun, known.served) != (begun, served):
-                known = self._boards[category] = self._board(category, begun, served)
+            number = rows[-1]["id"] if rows else 0
+            begun, served = self.store.count(), dict(self._models())
+            if known is None or known.number != number:
+                if len(self._boards) > MOST_BOARDS:  # a category may be called anything in an address
+                    self._boards.clear()
+                known = self._boards[category] = self._board(category, rows, whole, begun, served)
+            elif (known.begun, known.served) != (begun, served):
+                known = self._boards[category] = replace(known, begun=begun, served=served, **self._counts(number))
             return known
 
-    def _board(self, category: str, begun: int, served: Mapping[str, bool]) -> Board:
-        rows = self._of(category)
-        found, trouble = (self._ranking, self._trouble) if category == ALL else self._ranked(rows)
+    def _board(
+        self, category: str, every: Sequence[Row], whole: _Ranked, begun: int, served: Mapping[str, bool]
+    ) -> Board:
+        rows = every if category == ALL else _of(category, every)
+        found, trouble = whole if category == ALL else _ranked(rows)
         return Board(
             category=category,
             ranking=found,
@@ -188,29 +189,22 @@ class Arena:
             voters=len({row["voter"] for row in rows}),
             prompts=len({row["prompt"] for row in rows}),
             begun=begun,
-            entries=tuple(self.store.entries()),
             served=served,
-            spent=tuple(self.store.spent()),
-            drawn=tuple(self.store.drawn()),
-            categories=self._categories(),
-            number=self._rows[-1]["id"] if self._rows else 0,
+            categories=_categories(every),
+            number=every[-1]["id"] if every else 0,
+            **self._counts(every[-1]["id"] if every else 0),
         )
 
-    def _categories(self) -> tuple[tuple[str, int], ...]:
-        counts: dict[str, int] = {}
-        for kind in KINDS:
-            own: dict[str, int] = {}
-            for row in self._rows:
-                if row[kind]:
-                    own[f"{kind}:{row[kind]}"] = own.get(f"{kind}:{row[kind]}", 0) + 1
-            counts |= dict(sorted(own.items(), key=lambda one: -one[1]))
-        return ((ALL, len(self._rows)), *counts.items())
-
-    def _of(self, category: str) -> list[Row]:
-        if category == ALL:
-            return self._rows
-        kind, _, value = category.partition(":")
-        return [row for row in self._rows if kind in KINDS and row[kind] == value]
+    def _counts(self, number: int) -> dict[str, Any]:
+        """What the store counts for every board: new after a vote, and as time passes, since battles without one are told of later."""
+        if self._counted is None or self._counted[0] != number or time.monotonic() - self._counted[1] > COUNTS_S:
+            found = {
+                "entries": tuple(self.store.entries()),
+                "spent": tuple(self.store.spent()),
+                "drawn": tuple(self.store.drawn()),
+            }
+            self._counted = (number, time.monotonic(), found)
+        return self._counted[2]
 
     def _lines(self) -> Sequence[Rated]:
         return self._ranking.models if self._ranking else ()
@@ -225,30 +219,44 @@ class Arena:
 
     def _catch_up(self) -> None:
         """Take in the votes that came since, of this process and of others."""
-        new = self.store.votes(self._rows[-1]["id"] if self._rows else 0)
+        new = self.store.ballots(self._rows[-1]["id"] if self._rows else 0)
         if not new:
             return
         self._rows += new
         self._since += len(new)
-        self._boards.clear()
         if len(self._rows) > AFRESH and self._since < SHARE * len(self._rows) and self._ranking:
             from luosi.ranking import as_votes
 
             self._ranking = self._ranking.refit(as_votes(new))
         else:
             self._since = 0
-            self._ranking, self._trouble = self._ranked(self._rows)
+            self._ranking, self._trouble = _ranked(self._rows)
 
-    def _ranked(self, rows: Sequence[Row]) -> tuple[Ranking | None, str]:
-        """The ranking of these votes, or why there is none."""
-        if not rows:
-            return None, ""
-        from luosi.ranking import rank
 
-        try:
-            return rank(rows), ""
-        except LuosiError as error:
-            return None, str(error)
+def _categories(rows: Sequence[Row]) -> tuple[tuple[str, int], ...]:
+    """Those that have votes, kind by kind, the most frequent first."""
+    counts = {kind: Counter(row[kind] for row in rows if row[kind]) for kind in KINDS}
+    return (
+        (ALL, len(rows)),
+        *((f"{kind}:{value}", count) for kind, own in counts.items() for value, count in own.most_common()),
+    )
+
+
+def _of(category: str, rows: Sequence[Row]) -> list[Row]:
+    kind, _, value = category.partition(":")
+    return [row for row in rows if kind in KINDS and row[kind] == value]
+
+
+def _ranked(rows: Sequence[Row]) -> _Ranked:
+    """The ranking of these votes, or why there is none."""
+    if not rows:
+        return None, ""
+    from luosi.ranking import rank
+
+    try:
+        return rank(rows), ""
+    except LuosiError as error:
+        return None, str(error)
 
 
 def _moved(line: Rated, before: Rated | None) -> Moved:

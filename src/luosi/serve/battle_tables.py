@@ -22,6 +22,7 @@ battles = _table(
     ("time", "voter", "session", "prompt", "language", "length", "topic", "left_model", "right_model"),
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("propensity", sa.Float, nullable=False),
+    sa.Column("drawable", sa.Integer, nullable=False),
 )
 turns = _table(
     "battle_turns",
@@ -35,6 +36,7 @@ answers = _table(
     sa.Column("battle", sa.Integer, primary_key=True),
     sa.Column("turn", sa.Integer, primary_key=True),
     sa.Column("side", sa.Text, primary_key=True),
+    sa.Column("cut", sa.Boolean, nullable=False),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
     sa.Column("nano", sa.Integer),
@@ -51,13 +53,18 @@ votes = _table(
 SIDES = ("left", "right")
 OPEN_S = 3600.0
 """A battle without a vote may still get one for so long: until then nothing that is told of models counts it, or it would tell who
-stands in it."""
+stands in it. After it there is no vote any more."""
+
+
+def closed_until() -> str:
+    """Battles begun at this time or before it take no vote any more."""
+    latest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=OPEN_S)
+    return latest.isoformat(timespec="milliseconds")
 
 
 def _told() -> sa.ColumnElement[bool]:
     """Battles that may be told of; `votes` is joined from outside."""
-    before = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=OPEN_S)
-    return sa.or_(votes.c.id.is_not(None), battles.c.time <= before.isoformat(timespec="milliseconds"))
+    return sa.or_(votes.c.id.is_not(None), battles.c.time <= closed_until())
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,10 @@ class Entry:
     last: str
     battles: int
     votes: int
+    failed: int
+    """Answers that failed."""
+    cut: int
+    """Whole answers that ended at the limit of tokens."""
 
 
 @dataclass(frozen=True)
@@ -107,17 +118,32 @@ def told_after(connection: sa.Connection, after: int, limit: int) -> Sequence[in
     return connection.scalars(query.where(battles.c.id > after, _told()).order_by(battles.c.id).limit(limit)).all()
 
 
-def vote_rows(connection: sa.Connection, after: int) -> list[dict[str, Any]]:
-    """Every vote above the number `after` as a row of the exported log, with "id", its number."""
+def ballots(connection: sa.Connection, after: int) -> list[dict[str, Any]]:
+    """Every vote above the number `after`, only with what ranking and categories need, and "id", its number."""
+    named = {"left": battles.c.left_model, "right": battles.c.right_model, "winner": votes.c.outcome}
+    query = (
+        sa.select(
+            votes.c.id, votes.c.time, *(column.label(name) for name, column in named.items()),
+            *(battles.c[name] for name in ("voter", "prompt", "language", "length", "topic")),
+        )
+        .join(battles, battles.c.id == votes.c.battle)
+        .where(votes.c.id > after)
+        .order_by(votes.c.id)
+    )  # fmt: skip
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def vote_rows(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+    """Those of `votes` that are wanted as rows of the exported log, with "id", the vote's number."""
     query = (
         sa.select(votes.c.id, votes.c.outcome, votes.c.time, votes.c.turn, votes.c.source, battles, turns.c.source.label("asked"))
         .join(battles, battles.c.id == votes.c.battle)
         .join(turns, sa.and_(turns.c.battle == battles.c.id, turns.c.turn == 1))
-        .where(votes.c.id > after)
+        .where(wanted)
         .order_by(votes.c.id)
     )  # fmt: skip
     found = connection.execute(query).all()
-    sums = _sums(connection, after) if found else {}
+    sums = _sums(connection, wanted) if found else {}
     return [_row(row, sums) for row in found]
 
 
@@ -127,7 +153,7 @@ def _row(row: Any, sums: Mapping[tuple[int, str], dict[str, Any]]) -> dict[str, 
     told = {
         "id": id, "battle": battle, "left": named["left_model"], "right": named["right_model"], "winner": outcome,
         "voter": named["voter"], "prompt": named["prompt"], "time": time, "source": source, "propensity": named["propensity"],
-        "language": named["language"], "length": named["length"], "topic": named["topic"], "turns": turn,
+        "drawable": named["drawable"], "language": named["language"], "length": named["length"], "topic": named["topic"], "turns": turn,
         "prompt_source": named["asked"], "session": named["session"],
     }  # fmt: skip
     for side in SIDES:
@@ -135,7 +161,7 @@ def _row(row: Any, sums: Mapping[tuple[int, str], dict[str, Any]]) -> dict[str, 
     return told
 
 
-def _sums(connection: sa.Connection, after: int) -> dict[tuple[int, str], dict[str, Any]]:
+def _sums(connection: sa.Connection, wanted: sa.ColumnElement[bool]) -> dict[tuple[int, str], dict[str, Any]]:
     """Tokens, cost and seconds of each side of a battle, over its turns; None where a turn's are not known."""
     count = sa.func.count
     query = (
@@ -145,7 +171,7 @@ def _sums(connection: sa.Connection, after: int) -> dict[tuple[int, str], dict[s
             count(answers.c.completion_tokens), sa.func.sum(answers.c.completion_tokens), sa.func.sum(answers.c.seconds),
         )
         .join(votes, votes.c.battle == answers.c.battle)
-        .where(votes.c.id > after)
+        .where(wanted)
         .group_by(answers.c.battle, answers.c.side)
     )  # fmt: skip
     found = {}
@@ -181,12 +207,35 @@ def entries(connection: sa.Connection) -> list[Entry]:
         .group_by(stood.c.model)
         .order_by(stood.c.model)
     )  # fmt: skip
-    return [Entry(*row) for row in connection.execute(query)]
+    fates = _fates(connection)
+    return [
+        Entry(model, first, last, count, voted, *fates.get(model, (0, 0)))
+        for model, first, last, count, voted in connection.execute(query)
+    ]
+
+
+def _fates(connection: sa.Connection) -> dict[str, tuple[int, int]]:
+    """How many answers of each model failed and how many were cut at the limit."""
+    model = _model()
+    failed, cut = (sa.func.sum(sa.cast(part, sa.Integer)) for part in (answers.c.status == "failed", answers.c.cut))
+    query = (
+        sa.select(model, failed, cut)
+        .join(battles, battles.c.id == answers.c.battle)
+        .join(votes, votes.c.battle == battles.c.id, isouter=True)
+        .where(_told())
+        .group_by(model)
+    )
+    return {name: (lost, short) for name, lost, short in connection.execute(query)}
+
+
+def _model() -> sa.ColumnElement[str]:
+    """Who gave an answer."""
+    return sa.case((answers.c.side == "left", battles.c.left_model), else_=battles.c.right_model)
 
 
 def spent(connection: sa.Connection) -> list[Spent]:
     """What the whole answers of each model cost; those that failed or were stopped are left out."""
-    model = sa.case((answers.c.side == "left", battles.c.left_model), else_=battles.c.right_model)
+    model = _model()
     currency = sa.func.coalesce(answers.c.currency, "")
     query = (
         sa.select(

@@ -7,92 +7,36 @@ model that ever stood in one. Blocks: not for the event loop. Knows no page, no 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 import sqlalchemy as sa
 
-from luosi.cost import Money
 from luosi.errors import InputError
 from luosi.serve import battle_tables as tables
-from luosi.serve.accounts import connect, migrate
+from luosi.serve.accounts import READS, connect, migrate
+from luosi.serve.battle import OUTCOMES, OWN, SIDES, Answer, Battle, Outcome, Pairing, Side, Status, Turn, read_battle
 from luosi.serve.battle_tables import Drawn, Entry, Spent
-from luosi.serve.prices import Usage
 from luosi.serve.questions import now
 
-Side = Literal["left", "right"]
-SIDES: tuple[Side, Side] = ("left", "right")
-Outcome = Literal["left", "right", "tie", "both_bad"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-Status = Literal["done", "stopped", "failed"]
-OWN = "own"
-"""Source of a prompt that the voter wrote; others are "pool/" and the prompt's id."""
+__all__ = [
+    "OUTCOMES",
+    "OWN",
+    "SIDES",
+    "Answer",
+    "Battle",
+    "Battles",
+    "Outcome",
+    "Pairing",
+    "Row",
+    "Side",
+    "Status",
+    "Turn",
+]
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What one side said in one turn, and what it took."""
-
-    text: str
-    status: Status
-    """Whole, cut off (by the voter, or because the page went away), or failed in the beginning or the middle."""
-    trouble: str = ""
-    """Why it failed, as the gateway says it: it may name the model."""
-    usage: Usage | None = None
-    cost: Money | None = None
-    seconds: float = 0.0
-    """From the question to the end, both sides being asked at once."""
-    passages: tuple[Mapping[str, Any], ...] = ()
-    """Of the files it answered from."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A prompt and both answers; none where the server was killed in the middle."""
-
-    prompt: str
-    source: str
-    answers: Mapping[Side, Answer] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """What a battle is about, before it begins; `prompt` is the id of the first prompt, which the same words share."""
-
-    voter: str
-    session: str
-    prompt: str
-    language: str
-    length: str
-    topic: str
-    left: str
-    right: str
-    propensity: float
-
-
-@dataclass(frozen=True)
-class Battle:
-    """One battle as it stands."""
-
-    id: int
-    time: str
-    pairing: Pairing
-    turns: tuple[Turn, ...]
-    outcome: Outcome | None
-    """The vote; None before."""
-
-    def model(self, side: Side) -> str:
-        """Who stands there."""
-        return self.pairing.left if side == "left" else self.pairing.right
-
-    @property
-    def can_be_voted(self) -> bool:
-        """Both sides have ended their first turn, one of them at least with a whole answer, and nobody has voted."""
-        first = self.turns[0].answers
-        return self.outcome is None and len(first) == 2 and any(one.status == "done" for one in first.values())
+Row = dict[str, Any]
 
 
 class Battles:
@@ -109,6 +53,7 @@ class Battles:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._engine = connect(path, synchronous="FULL")
+        self._reads = self._engine.execution_options(**READS)
         migrate(self._engine, path)
 
     def close(self) -> None:
@@ -125,30 +70,31 @@ class Battles:
         """A new battle with its first turn, not answered yet."""
         columns = {"left": "left_model", "right": "right_model"}
         values = {columns.get(name, name): value for name, value in vars(pairing).items()} | {"time": now()}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             key = connection.execute(sa.insert(tables.battles), values).inserted_primary_key
             assert key is not None, "SQLite numbers every row"
             _add_turn(connection, key[0], 1, prompt, source)
-            return _battle(connection, key[0])
+            return read_battle(connection, key[0])
 
-    def ask(self, battle: int, prompt: str, source: str) -> Battle:
-        """One turn more.
+    def ask(self, battle: int, prompt: str, source: str, *, after: int) -> Battle:
+        """One turn more than the `after` that who asks has seen.
 
         Raises:
-            InputError: It was voted on already: what came after the reveal would tell nothing.
+            InputError: It is over: what came after the reveal would tell nothing; or somebody else, in another tab, has asked meanwhile.
         """
-        with self._transaction() as connection:
-            known = _battle(connection, battle)
-            if known.outcome is not None:
-                raise InputError(f"battle {battle} was voted on already", hint="begin the next one")
-            _add_turn(connection, battle, len(known.turns) + 1, prompt, source)
-            return _battle(connection, battle)
+        with self._writing() as connection:
+            known = _open(connection, battle)
+            if len(known.turns) != after:
+                raise InputError(f"battle {battle} went on elsewhere", hint="load the page again")
+            _add_turn(connection, battle, after + 1, prompt, source)
+            return read_battle(connection, battle)
 
     def answer(self, battle: int, turn: int, answers: Mapping[Side, Answer]) -> Battle:
         """Keep what both sides said in a turn (1 is the first)."""
         rows = [
             {
-                "battle": battle, "turn": turn, "side": side, "text": one.text, "status": one.status, "trouble": one.trouble,
+                "battle": battle, "turn": turn, "side": side, "text": one.text, "status": one.status, "cut": one.cut,
+                "trouble": one.trouble,
                 "prompt_tokens": one.usage and one.usage.prompt_tokens,
                 "completion_tokens": one.usage and one.usage.completion_tokens,
                 "nano": one.cost and one.cost.nano, "currency": one.cost and one.cost.currency, "seconds": one.seconds,
@@ -156,30 +102,26 @@ class Battles:
             }
             for side, one in answers.items()
         ]  # fmt: skip
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(sa.insert(tables.answers), rows)
-            return _battle(connection, battle)
+            return read_battle(connection, battle)
 
     def vote(self, battle: int, outcome: Outcome, *, source: str = "person") -> Battle:
         """Keep the vote.
 
         Raises:
-            InputError: There is no such outcome, no whole answer yet, or a vote already.
+            InputError: There is no such outcome, no answer yet, one that is not whole, or a vote already; or it is too late.
         """
         if outcome not in OUTCOMES:
             raise InputError(f"a vote for {outcome!r}; expected {', '.join(OUTCOMES)}")
-        with self._transaction() as connection:
-            known = _battle(connection, battle)
-            if known.outcome is not None:
-                raise InputError(f"battle {battle} was voted on already", hint="begin the next one")
-            if not known.can_be_voted:
-                raise InputError(
-                    f"battle {battle} has no whole answer to vote on", hint="wait for both, or begin the next one"
-                )
-            turn = sum(1 for one in known.turns if len(one.answers) == 2)
+        with self._writing() as connection:
+            known = _open(connection, battle)
+            turn = max((number for number, one in enumerate(known.turns, 1) if one.answers), default=0)
+            if not turn:
+                raise InputError(f"battle {battle} has no answers to vote on yet", hint="wait for both")
             values = {"battle": battle, "time": now(), "outcome": outcome, "turn": turn, "source": source}
             connection.execute(sa.insert(tables.votes), values)
-            return _battle(connection, battle)
+            return read_battle(connection, battle)
 
     def battle(self, id: int) -> Battle:
         """The battle of that number.
@@ -187,59 +129,74 @@ class Battles:
         Raises:
             InputError: There is none.
         """
-        with self._transaction() as connection:
-            return _battle(connection, id)
+        with self._reading() as connection:
+            return read_battle(connection, id)
 
-    def all(self) -> Iterator[Battle]:
-        """Every battle that may be told of: those without a vote only after `battle_tables.OPEN_S`; the first first."""
+    def told(self) -> Iterator[tuple[Battle, Row | None]]:
+        """Every battle that may be told of, with the row of `votes` about it: those without one only after `battle_tables.OPEN_S`; the
+        first first. What is read at once is of one moment."""
         last = 0
         while True:
-            with self._transaction() as connection:
-                page = [_battle(connection, id) for id in tables.told_after(connection, last, 200)]
+            with self._reading() as connection:
+                ids = tables.told_after(connection, last, 200)
+                rows = tables.vote_rows(connection, tables.votes.c.battle.in_(ids)) if ids else []
+                voted = {row["battle"]: row for row in rows}
+                page = [(read_battle(connection, id), voted.get(id)) for id in ids]
             if not page:
                 return
             yield from page
-            last = page[-1].id
+            last = ids[-1]
 
-    def votes(self, after: int = 0) -> list[dict[str, Any]]:
+    def votes(self, after: int = 0) -> list[Row]:
         """The log of votes above the number `after` ("id"), as `luosi rank` reads it: see serve/vote_log.py for its columns."""
-        with self._transaction() as connection:
-            return tables.vote_rows(connection, after)
+        with self._reading() as connection:
+            return tables.vote_rows(connection, tables.votes.c.id > after)
+
+    def ballots(self, after: int = 0) -> list[Row]:
+        """The same votes, only with what ranking and categories need."""
+        with self._reading() as connection:
+            return tables.ballots(connection, after)
 
     def entries(self) -> list[Entry]:
         """Every model that stood in any battle that may be told of, by name."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return tables.entries(connection)
 
     def spent(self) -> list[Spent]:
         """What the whole answers of each model cost, by model and currency."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return tables.spent(connection)
 
     def drawn(self) -> list[Drawn]:
         """Every pair that was drawn, the most frequent first."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return tables.drawn(connection)
 
     def count(self) -> int:
         """Battles begun, voted on or not."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return connection.scalar(sa.select(sa.func.count()).select_from(tables.battles)) or 0
 
     def asked(self, voter: str) -> set[str]:
-        """Sources of the prompts that began this voter's battles."""
+        """Sources of all prompts in this voter's battles."""
         query = (
             sa.select(tables.turns.c.source)
             .join(tables.battles, tables.battles.c.id == tables.turns.c.battle)
             .where(tables.battles.c.voter == voter)
         )
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return set(connection.scalars(query))
 
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        return self._transaction(self._reads)
+
+    def _writing(self) -> AbstractContextManager[sa.Connection]:
+        return self._transaction(self._engine)
+
     @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
+    def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         try:
-            with self._engine.begin() as connection:
+            with engine.begin() as connection:
                 yield connection
         except sa.exc.DatabaseError as error:
             raise InputError(f"{self._path} could not be read or written: {error.orig}") from error
@@ -250,24 +207,16 @@ def _add_turn(connection: sa.Connection, battle: int, turn: int, prompt: str, so
     connection.execute(sa.insert(tables.turns), values)
 
 
-def _battle(connection: sa.Connection, id: int) -> Battle:
-    row = connection.execute(sa.select(tables.battles).where(tables.battles.c.id == id)).mappings().first()
-    if row is None:
-        raise InputError(f"there is no battle {id}")
-    said: dict[int, dict[Side, Answer]] = {}
-    for one in connection.execute(sa.select(tables.answers).where(tables.answers.c.battle == id)).mappings():
-        said.setdefault(one["turn"], {})[one["side"]] = _answer(dict(one))
-    asked = connection.execute(sa.select(tables.turns).where(tables.turns.c.battle == id).order_by(tables.turns.c.turn))
-    turns = [Turn(one.prompt, one.source, said.get(one.turn, {})) for one in asked]
-    outcome = connection.scalar(sa.select(tables.votes.c.outcome).where(tables.votes.c.battle == id))
-    named = {"left": row["left_model"], "right": row["right_model"]}
-    pairing = Pairing(**named, **{name: row[name] for name in Pairing.__dataclass_fields__ if name not in named})
-    return Battle(id, row["time"], pairing, tuple(turns), outcome)
-
-
-def _answer(row: Mapping[str, Any]) -> Answer:
-    known = row["completion_tokens"] is not None and row["prompt_tokens"] is not None
-    usage = Usage(prompt_tokens=row["prompt_tokens"], completion_tokens=row["completion_tokens"]) if known else None
-    cost = None if row["nano"] is None else Money(nano=row["nano"], currency=row["currency"])
-    passages: Sequence[Mapping[str, Any]] = json.loads(row["passages"])
-    return Answer(row["text"], row["status"], row["trouble"], usage, cost, row["seconds"], tuple(passages))
+def _open(connection: sa.Connection, id: int) -> Battle:
+    """The battle, if it may still come to a vote."""
+    known = read_battle(connection, id)
+    if not known.is_open:
+        why = (
+            "was voted on already"
+            if known.outcome is not None
+            else "cannot be judged: one side gave no whole answer"
+            if known.spoiled
+            else "had no vote for too long, and may be told of now"
+        )
+        raise InputError(f"battle {id} {why}", hint="begin the next one")
+    return known

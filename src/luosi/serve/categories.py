@@ -24,12 +24,13 @@ _EAST = {"CJK": "zh", "HIRAGANA": "ja", "KATAKANA": "ja", "HANGUL": "ko"}
 
 
 def language(prompt: str) -> str:
-    """The script most of the words are in: "zh", "ja", "ko", "latin", "cyrillic", ...; "none" without a letter.
+    """The script most of the words are in, whatever their width: "zh", "ja", "ko", "latin", "cyrillic", ...; "none" without a letter.
 
     >>> [language(text) for text in ("用 Python 写一个 quicksort", "Who signs?", "これは何ですか", "Кто?", "2+2")]
     ['zh', 'latin', 'ja', 'cyrillic', 'none']
     """
-    scripts = Counter(_script(word[0]) for word in _WORDS.findall(prompt[:20_000]))
+    words = _WORDS.findall(unicodedata.normalize("NFKC", prompt[:20_000]))
+    scripts = Counter(_script(word[0]) for word in words if word[0].isalpha())
     if not scripts:
         return "none"
     if scripts["ja"] >= KANA_SHARE * (scripts["ja"] + scripts["zh"]) > 0 and scripts["ja"]:

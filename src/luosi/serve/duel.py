@@ -18,7 +18,7 @@ from luosi.errors import LuosiError
 from luosi.serve.battles import SIDES, Answer, Side, Status, Turn
 from luosi.serve.gateway import Gateway
 from luosi.serve.relay import Receipt
-from luosi.serve.wire import ApiError
+from luosi.serve.wire import ApiError, shorten
 
 TICK_S = 0.1
 STEP_CHARS = 90
@@ -38,11 +38,12 @@ class _Voice:
     trouble: str = ""
     seconds: float = 0.0
     ended: bool = False
+    cut: bool = False
     passages: list[dict[str, Any]] = field(default_factory=list)
 
     def answer(self) -> Answer:
         usage, cost = (self.receipt.usage, self.receipt.cost) if self.receipt else (None, None)
-        return Answer(self.text, self.status, self.trouble, usage, cost, self.seconds, tuple(self.passages))
+        return Answer(self.text, self.status, self.trouble, usage, cost, self.seconds, tuple(self.passages), self.cut)
 
 
 class Duel:
@@ -106,7 +107,7 @@ class Duel:
                     _hear(voice, chunk)
             voice.status = "done"
         except (ApiError, LuosiError) as error:
-            voice.status, voice.trouble = "failed", error.message
+            voice.status, voice.trouble, voice.cut = "failed", error.message, False
             if isinstance(error, ApiError) and (error.status >= 500 or error.status == 429):
                 self.down.add(side)
         finally:
@@ -122,10 +123,16 @@ class Duel:
 
 
 def _hear(voice: _Voice, chunk: Mapping[str, Any]) -> None:
-    for choice in chunk.get("choices") or ():
-        if isinstance(choice, dict) and not choice.get("index"):
-            voice.text += str((choice.get("delta") or {}).get("content") or "")
-    voice.text = voice.text.replace("\0", "")
+    """Take what a chunk says. Raises ApiError: it is not of the shape of a streamed chat."""
+    choices = chunk.get("choices") or []
+    for choice in choices if isinstance(choices, list) else [choices]:
+        delta = (choice.get("delta") or {}) if isinstance(choice, dict) else None
+        text = (delta.get("content") or "") if isinstance(delta, dict) else None
+        if not isinstance(text, str):
+            raise ApiError(502, f"a chunk of the answer is of unknown shape: {shorten(chunk)}", code="upstream_error")
+        if not choice.get("index"):
+            voice.text += text.replace("\0", "")
+            voice.cut = voice.cut or choice.get("finish_reason") == "length"
     about = chunk.get("luosi")
     given = about.get("passages") if isinstance(about, dict) else None
     if isinstance(given, list):

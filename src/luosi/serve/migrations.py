@@ -67,6 +67,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             left_model TEXT NOT NULL,
             right_model TEXT NOT NULL,
             propensity REAL NOT NULL CHECK (propensity > 0 AND propensity <= 1),
+            drawable INTEGER NOT NULL CHECK (drawable >= 1),
             CHECK (left_model <> right_model)
         )""",
         "CREATE INDEX battles_by_voter ON battles (voter, prompt)",
@@ -84,6 +85,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             side TEXT NOT NULL CHECK (side IN ('left', 'right')),
             text TEXT NOT NULL,
             status TEXT NOT NULL CHECK (status IN ('done', 'stopped', 'failed')),
+            cut INTEGER NOT NULL CHECK (cut IN (0, 1)),
             trouble TEXT NOT NULL,
             prompt_tokens INTEGER,
             completion_tokens INTEGER,

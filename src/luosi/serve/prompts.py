@@ -21,6 +21,12 @@ from luosi.text.tables import LINE_CHARS, Row, csv_rows, jsonl_rows, xlsx_rows
 
 MOST_CHARS = 20_000
 """Of a prompt."""
+EMPTY, TOO_LONG, NO_PROMPT, SAME = (
+    "the prompt is empty", f"the prompt is over {MOST_CHARS:,} characters", "no prompt; expected a column `prompt`",
+    "the same prompt was there before",
+)  # fmt: skip
+MOST_REASONS = 10
+"""Told singly of a file."""
 PROMPT = ("prompt", "question", "q", "text", "instruction", "提示", "提示词", "问题", "题目")
 TOPIC = ("topic", "category", "tag", "主题", "类别", "分类")
 POOL = "pool/"
@@ -55,14 +61,14 @@ def cleaned(text: object) -> str:
     """
     prompt = str(text or "").encode("utf-8", "replace").decode().replace("\0", "").strip()
     if not prompt:
-        raise InputError("the prompt is empty")
+        raise InputError(EMPTY)
     if len(prompt) > MOST_CHARS:
-        raise InputError(f"the prompt has {len(prompt):,} characters; at most {MOST_CHARS:,} are taken")
+        raise InputError(TOO_LONG, hint=f"it has {len(prompt):,}")
     return prompt
 
 
 def read_prompts(path: Path) -> tuple[list[Prompt], dict[str, int]]:
-    """The prompts of a file, each once, and how many rows could not be used, by the reason.
+    """The prompts of a file, each once, and how many rows could not be used, by the reason, at most `MOST_REASONS` of them.
 
     Raises:
         InputError: The file is not there, of no known format, or holds no prompt.
@@ -75,9 +81,10 @@ def read_prompts(path: Path) -> tuple[list[Prompt], dict[str, int]]:
         try:
             prompt = _prompt(row)
             if found.setdefault(prompt.id, prompt) is not prompt:
-                raise InputError("the same prompt was there before")
+                raise InputError(SAME)
         except InputError as error:
-            refused[error.message] = refused.get(error.message, 0) + 1
+            why = error.message if error.message in refused or len(refused) < MOST_REASONS - 1 else "other reasons"
+            refused[why] = refused.get(why, 0) + 1
     if not found:
         seen = "; ".join(f"{count} x {why}" for why, count in refused.items()) or "it is empty"
         raise InputError(
@@ -110,11 +117,11 @@ def _rows(path: Path) -> Iterator[Row]:
 
 def _prompt(row: Row) -> Prompt:
     if isinstance(row, Unreadable):
-        raise InputError(f"{row.reason}: {row.detail}" if row.detail else row.reason)
+        raise InputError(row.reason)  # without its detail, which is another one for each row
     fields = {str(name).strip().lower(): value for name, value in row.items() if value not in (None, "")}
     text = next((fields[name] for name in PROMPT if name in fields), None)
     if not isinstance(text, str | int | float):
-        raise InputError("no prompt; expected a column `prompt`")
+        raise InputError(NO_PROMPT)
     topic = next((str(fields[name]) for name in TOPIC if name in fields), "")
     prompt = cleaned(str(text).lstrip("\ufeff"))
     return Prompt(prompt_id(prompt), prompt, " ".join(topic.replace("\0", "").split())[:60])
@@ -133,6 +140,6 @@ def of_questions(questions: Iterable[Question]) -> list[Prompt]:
 
 
 def draw(pool: Sequence[Prompt], seen: set[str]) -> Prompt | None:
-    """One of those that this voter's battles did not begin with, if there is any left; None if the pool is empty."""
+    """One of those that this voter was not asked yet, if there is any left; None if the pool is empty."""
     fresh = [prompt for prompt in pool if POOL + prompt.id not in seen]
     return random.choice(fresh or list(pool)) if pool else None

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 State = Literal["starting", "ready", "down"]
 LOOK_S = 0.5
 LONGEST_PAUSE_S = 30.0
+NAME_CHARS = 200
+OUTCOMES = frozenset(
+    ("left", "right", "model_a", "model_b", "a", "b", "model_left", "model_right", "model_1", "model_2", "tie", "draw", "equal",
+     "both_bad", "bothbad", "tie (bothbad)", "tie (both bad)", "both bad", "bad")
+)  # fmt: skip
+"""What files of votes call their outcomes (`luosi.ranking.votes.WORDS`, without numpy): a model of that name could not be told from one."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,11 @@ class LocalEngine:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model as clients see it."""
+    """A model as clients see it.
+
+    Raises:
+        UsageError: Its name cannot be shown, kept in a log of votes and read back from there as it is.
+    """
 
     name: str
     upstream: Upstream
@@ -181,3 +191,16 @@ class ServedModel:
     """None is "unknown": charges are then recorded without an amount, never as 0."""
     files: Files | None = None
     """What it answers chats from; see grounded.py."""
+
+    def __post_init__(self) -> None:
+        seen = self.name if len(self.name) <= NAME_CHARS else self.name[:NAME_CHARS] + "…"
+        if not self.name.isprintable() or not 0 < len(self.name) <= NAME_CHARS or self.name != self.name.strip():
+            raise UsageError(
+                f"a model cannot be served as {seen!r}: expected 1 to {NAME_CHARS} printable characters, no blank at either end",
+                hint="give it another name",
+            )
+        if self.name.lower() in OUTCOMES:
+            raise UsageError(
+                f"a model cannot be served as {seen!r}: votes use that word for their outcome",
+                hint="give it another name: --upstream NAME=URL",
+            )

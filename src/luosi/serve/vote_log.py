@@ -1,9 +1,9 @@
 """The log of votes as files, from which anybody can compute the ranking again: CSV and JSONL, read by `luosi rank` without options.
 
 CSV has a vote a row. JSONL has a battle a line, those without a vote too (their winner is null), with the whole conversation;
-battles that may still be voted on are left out. No cell
-of the CSV can act as a formula in a spreadsheet: a blank stands before it, which reading takes off again. `prompt` is the id of the
-first prompt's words; `winner` is the side; costs are exact, empty where one is not known.
+battles that may still be voted on are left out. No cell of the CSV can act as a formula in a spreadsheet: a blank stands before it,
+which reading takes off again. `prompt` is the id of the first prompt's words; `winner` is the side; `propensity` is the pair's chance
+among the `drawable` pairs of that moment; costs are exact, empty where one is not known.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orjson
 from luosi.serve.battles import Battle, Battles
 
 COLUMNS = (
-    "left", "right", "winner", "voter", "prompt", "time", "source", "propensity", "language", "length", "topic", "turns",
+    "left", "right", "winner", "voter", "prompt", "time", "source", "propensity", "drawable", "language", "length", "topic", "turns",
     "cost_left", "cost_right", "currency_left", "currency_right", "tokens_left", "tokens_right", "seconds_left", "seconds_right",
     "prompt_source", "session", "battle",
 )  # fmt: skip
@@ -54,9 +54,8 @@ def _cell(value: Any) -> str:
 
 def jsonl_log(store: Battles) -> Iterator[bytes]:
     """Every battle with its conversation, a line each."""
-    votes = {row["battle"]: row for row in store.votes()}
-    for battle in store.all():
-        yield orjson.dumps(_line(battle, votes.get(battle.id))) + b"\n"
+    for battle, vote in store.told():
+        yield orjson.dumps(_line(battle, vote)) + b"\n"
 
 
 def _line(battle: Battle, vote: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def _line(battle: Battle, vote: Mapping[str, Any] | None) -> dict[str, Any]:
                 "prompt_source": turn.source,
                 **{
                     side: {
-                        "text": one.text, "status": one.status, "trouble": one.trouble, "seconds": one.seconds,
+                        "text": one.text, "status": one.status, "cut": one.cut, "trouble": one.trouble, "seconds": one.seconds,
                         "usage": one.usage.model_dump() if one.usage else None,
                         "cost": one.cost.model_dump() if one.cost else None, "passages": list(one.passages),
                     }

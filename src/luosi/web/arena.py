@@ -24,6 +24,7 @@ from luosi.text.hashing import digest
 from luosi.web.chat import SEND_ON_ENTER
 from luosi.web.frame import View, nothing, say
 from luosi.web.reveal import show_reveal
+from luosi.web.running import Running, running
 from luosi.web.sides import Sides
 from luosi.web.source import Unreadable, ask
 
@@ -31,8 +32,6 @@ KEPT = "luosi_arena"
 KEYS: dict[Outcome, str] = {"left": "1", "right": "2", "tie": "3", "both_bad": "4"}
 PATIENCE_S = 60.0
 """For the browser on a busy machine; later it is a voter of this page alone."""
-_running: dict[int, tuple[Duel, asyncio.Task[Any]]] = {}
-"""Duels by their battle: the page that asked may be gone while its answers are still being kept."""
 
 
 async def show(view: View) -> None:
@@ -47,7 +46,8 @@ async def show(view: View) -> None:
         )
         return
     fight = Fight(view, await view.site.arena())
-    await ui.context.client.connected(timeout=PATIENCE_S)
+    with contextlib.suppress(TimeoutError):
+        await ui.context.client.connected(timeout=PATIENCE_S)
     await fight.restore()
 
 
@@ -72,7 +72,7 @@ class Fight:
         with ui.element("div").classes("dock"):
             self._build_dock()
         ui.label(words("generated")).classes("hint")
-        ui.context.client.on_disconnect(self._stop)
+        ui.context.client.on_delete(self._leave)  # not at once: a phone in a tunnel comes back
         self._refresh()
 
     def _build_dock(self) -> None:
@@ -100,33 +100,35 @@ class Fight:
         self._notice.set_visibility(False)
 
     async def restore(self) -> None:
-        """Learn who votes, and show the battle that this tab was in."""
-        if not ui.context.client.has_socket_connection:
-            return  # it left before it came
-        given = None
-        with contextlib.suppress(TimeoutError):
-            given = await ui.run_javascript("luosiVoter()", timeout=PATIENCE_S)
+        """Learn who votes, and show the battle that this tab was in; without a connection it is a voter of this page alone."""
+        client, given = ui.context.client, None
+        if client.has_socket_connection:
+            with contextlib.suppress(TimeoutError):
+                given = await ui.run_javascript("luosiVoter()", timeout=PATIENCE_S)
         known = given if isinstance(given, str) and 16 <= len(given) <= 64 else uuid.uuid4().hex
         self._voter = digest("voter", known).hex()[:16]  # who reads the log cannot vote as somebody else
-        self._kept = app.storage.tab
+        self._kept = app.storage.tab if client.has_socket_connection else {}
         about = self._kept.setdefault(KEPT, {"session": uuid.uuid4().hex[:16]})
         self._session = about["session"]
         if battle := about.get("battle"):
             await self._reopen(battle)
         self._known.set()
         self._refresh()
+        if turn := running(self._battle):  # of the page before it was reloaded, or of a tab that was copied
+            with contextlib.suppress(Unreadable):
+                await self._watch(turn)
 
     async def _reopen(self, id: int) -> None:
-        if id in _running:  # the page that was reloaded is still there, or another tab that was copied from it
-            duel, task = _running[id]
-            duel.stop()
-            with contextlib.suppress(Exception):
-                await asyncio.shield(task)
         with contextlib.suppress(Unreadable):
             self._battle = await ask(self._arena.store.battle, id)
-            for turn in self._battle.turns:
+            if (
+                not running(self._battle) and not self._battle.turns[-1].answers
+            ):  # it may have ended while this was read
+                self._battle = await ask(self._arena.store.battle, id)
+            for number, turn in enumerate(self._battle.turns, 1):
                 self._sides.add(turn)
-                self._sides.close(turn)
+                if number < len(self._battle.turns) or not running(self._battle):
+                    self._sides.close(turn)
             self._view_from_here()
             self._end([Moved(**one) for one in self._kept[KEPT].get("moved", [])])
 
@@ -138,14 +140,17 @@ class Fight:
     # One turn
 
     async def _send_or_stop(self) -> None:
-        if self._battle and self._battle.id in _running:
+        if running(self._battle):
             self._stop()
         else:
             await self._send(self._input.value)
 
     async def _send(self, text: Any) -> None:
         await self._known.wait()  # who types fast may be ahead of the browser's number
-        if self._busy or self._over or not str(text or "").strip():
+        if self._busy or not str(text or "").strip():
+            return
+        if running(self._battle):
+            self._warn(self._words("arena_busy"))
             return
         self._busy = True
         self._warn("")
@@ -156,6 +161,7 @@ class Fight:
             await self._answer()
         except Unreadable as error:
             self._warn(str(error))
+            await self._look_again()
         finally:
             self._busy = False
             self._refresh()
@@ -167,60 +173,66 @@ class Fight:
             topic = pooled.topic if pooled else ""
             self._battle = await ask(self._arena.begin, self._voter, self._session, text, source=source, topic=topic)
         else:
-            self._battle = await ask(self._arena.ask, self._battle.id, text, source=source)
+            self._battle = await ask(self._arena.ask, self._battle, text, source=source)
         self._pooled = None
         self._remember([])
         self._sides.add(self._battle.turns[-1])
 
     async def _answer(self) -> None:
         battle = self._battle
-        assert battle is not None
+        if battle is None or self._sides.log.is_deleted:
+            return  # the page went away while the pair was drawn
         duel = Duel(self._gateway, {side: battle.model(side) for side in SIDES}, battle.turns)
-        task = asyncio.create_task(self._kept_answers(battle, duel))
-        _running[battle.id] = (duel, task)
-        self._refresh()
-        try:
-            self._battle = await asyncio.shield(task)
-        finally:
-            _running.pop(battle.id, None)
-        self._sides.close(self._battle.turns[-1])
-        self._end([])
+        await self._watch(Running(battle, duel, partial(ask, self._arena.answer, battle, down=duel.down)))
 
-    async def _kept_answers(self, battle: Battle, duel: Duel) -> Battle:
-        answers = await duel.run(self._sides.show)
-        kept: Battle = await ask(self._arena.answer, battle, answers, down=duel.down)
-        return kept
+    async def _watch(self, turn: Running) -> None:
+        self._refresh()
+        self._battle = await turn.watch(self, self._sides.show)
+        if not self._sides.log.is_deleted:
+            self._sides.close(self._battle.turns[-1])
+            self._end([])
 
     def _stop(self) -> None:
-        if self._battle and self._battle.id in _running:
-            _running[self._battle.id][0].stop()
+        if turn := running(self._battle):
+            turn.stop()
+
+    def _leave(self) -> None:
+        if turn := running(self._battle):
+            turn.leave(self)
 
     # The vote and what comes after
 
     async def _vote(self, outcome: Outcome) -> None:
         battle = self._battle
-        if self._busy or battle is None or not battle.can_be_voted:
+        if self._busy or battle is None or running(battle):
             return
         self._busy = True
         self._refresh()
         moved: list[Moved] = []
         try:
             self._battle, moved = await ask(self._arena.vote, battle.id, outcome)
-        except Unreadable as error:  # in another tab, perhaps
+        except Unreadable as error:  # voted on in another tab, or too late
             self._warn(str(error))
-            with contextlib.suppress(Unreadable):
-                self._battle = await ask(self._arena.store.battle, battle.id)
+            await self._look_again()
         finally:
             self._busy = False
         self._remember(moved)
         self._end(moved)
+
+    async def _look_again(self) -> None:
+        """The battle may have ended elsewhere, or by its age."""
+        with contextlib.suppress(Unreadable):
+            known = await ask(self._arena.store.battle, self._battle.id) if self._battle else None
+            if known is not None and not known.is_open:
+                self._battle = known
+                self._end([])
 
     def _end(self, moved: list[Moved]) -> None:
         """Say who they were, if the battle is over."""
         self._refresh()
         battle = self._battle
         self._reveal.clear()
-        if battle is None or not self._over:
+        if battle is None or not self._over or self._reveal.is_deleted:
             return
         with self._reveal:
             show_reveal(self._view, battle, moved)
@@ -228,9 +240,8 @@ class Fight:
 
     @property
     def _over(self) -> bool:
-        """Voted on, or never to be: its first turn gave no whole answer."""
-        battle = self._battle
-        return battle is not None and battle.id not in _running and not battle.can_be_voted
+        """Voted on, or never to be."""
+        return self._battle is not None and not running(self._battle) and not self._battle.is_open
 
     async def _next(self) -> None:
         if self._busy:
@@ -265,8 +276,10 @@ class Fight:
         self._notice.set_visibility(bool(text))
 
     def _refresh(self) -> None:
+        if self._sides.log.is_deleted:
+            return
         words, battle = self._words, self._battle
-        answering = battle is not None and battle.id in _running
+        answering = running(battle) is not None
         votable = battle is not None and battle.can_be_voted and not answering
         for button in self._buttons.values():
             button.set_enabled(votable and not self._busy)
@@ -277,17 +290,8 @@ class Fight:
         self._following.set_visibility(self._over)
         self._send_button.text = words("stop" if answering else "send")
         self._send_button.props(f"color={'negative' if answering else 'primary'}")
-        key = (
-            "begin"
-            if battle is None
-            else "answering"
-            if answering
-            else "revealed"
-            if self._over
-            else "votable"
-            if votable
-            else "broken"
-        )
+        key = "revealed" if self._over else "votable" if votable else "broken"
+        key = "begin" if battle is None else "answering" if answering else key
         self._state.text = words(f"arena_state_{key}")
 
     def _view_from_here(self) -> None:

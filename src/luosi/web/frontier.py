@@ -1,5 +1,5 @@
 """Quality against money as a picture: each model's rating with its interval over what 1,000 answers cost, and the line of those that
-nobody beats in both. Pure: takes what luosi.plan.worth found, gives SVG.
+nobody beats in both; and these with their money as a table. Pure: takes what luosi.plan.worth found, gives SVG.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from markupsafe import Markup
 
 from luosi.cost import NANO, Money
 from luosi.plan.worth import Line, Worth
+from luosi.plan.worth_words import interval, level
 from luosi.report.labels import Box, place, text_width
 from luosi.web.figures import money
+from luosi.web.tables import table, two_lines
 from luosi.web.words import Words
 
 TOP, BOTTOM, LEFT, RIGHT = 14.0, 46.0, 54.0, 14.0
@@ -58,6 +60,20 @@ def pictures(found: Worth, words: Words) -> Markup:
     if len(lines) < 2:
         return Markup("")
     return Markup("").join(_picture(lines, found, size, words) for size in SIZES)
+
+
+def figures(found: Worth, words: Words) -> Markup:
+    """What those on the line cost, the cheapest first; "" where there are none."""
+    rows = [
+        [
+            Markup("<bdi>{}</bdi>").format(line.entry.model),
+            two_lines(level(line.entry.rating or 0.0, found.scale), interval(line, found.scale)),
+            *(money(amount.model_dump() if amount else None) for amount in (line.month, line.per_1000, line.per_million)),
+        ]
+        for line in found.frontier
+    ]  # fmt: skip
+    heads = [words(key) for key in ("model", "rating", "all_costs_month", "all_costs_1000", "all_costs_million")]
+    return table(words("nobody_beats"), heads, rows) if rows else Markup("")
 
 
 def _picture(lines: Sequence[Line], found: Worth, size: str, words: Words) -> Markup:
@@ -107,7 +123,7 @@ def _grid(axes: Axes, currency: str, words: Words) -> Iterator[Markup]:
         yield line.format(axes.x(amount), TOP, axes.x(amount), floor) + text.format(
             axes.x(amount), floor + 16, "middle", shown
         )
-    yield text.format((LEFT + right) / 2, axes.height - 8, "middle", f"{words('arena_cost_1000')} ({currency})")
+    yield text.format((LEFT + right) / 2, axes.height - 8, "middle", f"{words('all_costs_1000')} ({currency})")
     turned = Markup('<text transform="translate(13 {:.1f}) rotate(-90)" text-anchor="middle">{}</text>')
     yield turned.format((TOP + floor) / 2, words("rating"))
 

@@ -24,7 +24,7 @@ LETTERS: dict[Side, str] = {"left": "A", "right": "B"}
 def show_reveal(view: View, battle: Battle, moved: Sequence[Moved]) -> None:
     """Two cards, and a line for each other model whose rank changed."""
     words = view.words
-    said = words(f"voted_{battle.outcome}") if battle.outcome else words("arena_no_vote")
+    said = words(f"voted_{battle.outcome}" if battle.outcome else "arena_spoiled" if battle.spoiled else "arena_late")
     with ui.element("section").classes("reveal card").props(f'aria-label="{words("arena_reveal")}"'):
         say("h2", said)
         with ui.element("div").classes("pair"):

@@ -45,5 +45,6 @@ class Sides:
             answer = turn.answers.get(side)
             text = answer.text if answer else ""
             self._bodies[side].classes(remove="waiting").text = text or self._words("no_words")
-            status = answer.status if answer else "stopped"
-            self._notes[side].text = "" if status == "done" else self._words(f"arena_{status}")
+            end = "stopped" if answer is None else "cut" if answer.cut else answer.status
+            self._notes[side].text = "" if end == "done" else self._words(f"arena_{end}")
+            self._notes[side].classes(remove="error") if end == "cut" else None

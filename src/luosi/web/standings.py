@@ -8,9 +8,9 @@ from typing import Any
 from markupsafe import Markup
 
 from luosi.cost import Money
-from luosi.plan.worth_words import UNTOLD
 from luosi.serve.arena import ALL, Board
 from luosi.serve.battle_tables import Spent
+from luosi.statistics.elo import UNTOLD
 from luosi.web.figures import NONE, money, percent
 from luosi.web.tables import badge, table, two_lines
 from luosi.web.words import Words
@@ -143,14 +143,19 @@ def _range(low: float, high: float, words: Words) -> str:
 
 
 def _cost(spent: Sequence[Spent], model: str, words: Words) -> str:
-    """Mean cost of 1,000 of its answers in battles, and of one; unknown ones are said, not counted as nothing."""
+    """Mean cost of 1,000 of its whole answers in battles that may be told of, and of one; those without a price are said, not counted as
+    nothing."""
     its = [one for one in spent if one.model == model]
     shown = [one for one in its if one.per_answer is not None]
     if not shown:
         return words("cost_unpriced") if its else NONE
     thousand = [Money(nano=-(-1000 * one.nano // one.answers), currency=one.currency).model_dump() for one in shown]
     each = [money(one.per_answer.model_dump()) for one in shown if one.per_answer]
-    return two_lines(" + ".join(map(money, thousand)), words("each_answer", money=" + ".join(each)))
+    said = [words("each_answer", money=" + ".join(each))]
+    if unpriced := sum(one.answers for one in its if one.per_answer is None):
+        every = sum(one.answers for one in its)
+        said.append(words("partly_unpriced", count=f"{unpriced:,}", all=f"{every:,}"))
+    return two_lines(" + ".join(map(money, thousand)), "; ".join(said))
 
 
 def _flip(flip: Line | None, words: Words) -> str:
@@ -204,12 +209,14 @@ def _signed(value: float) -> str:
 
 def entries(board: Board, words: Words) -> Markup:
     """Every model that ever stood in a battle, whether it is served now or not."""
-    heads = [words(key) for key in ("model", "state", "first_battle", "last_battle", "battles", "votes")]
+    keys = ("model", "state", "first_battle", "last_battle", "battles", "votes", "answers_failed", "answers_cut")
+    heads = [words(key) for key in keys]
     rows = [
         [
             named(one.model),
             _state(board, one.model, words),
             one.first[:16].replace("T", " "), one.last[:16].replace("T", " "), f"{one.battles:,}", f"{one.votes:,}",
+            f"{one.failed:,}", f"{one.cut:,}",
         ]
         for one in board.entries
     ]  # fmt: skip

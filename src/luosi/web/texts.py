@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from luosi.web.texts_arena import ARENA
+from luosi.web.texts_worth import WORTH
 
 WORDS: dict[str, tuple[str, str]] = {
+    **WORTH,
     **ARENA,
     # frame
     "chat": ("Chat", "对话"),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from nicegui import ui
 
-from luosi.cost import NANO, Money
-from luosi.errors import LuosiError
+from luosi.cost import Money, parse_money
+from luosi.errors import LuosiError, UsageError
 from luosi.serve.arena import Board
 from luosi.web.frame import View, say
 from luosi.web.slider import VALUE
@@ -17,11 +16,12 @@ from luosi.web.source import Unreadable, ask
 
 if TYPE_CHECKING:
     from luosi.api.worth import Judged
+    from luosi.plan.worth import Worth
+    from luosi.plan.worth_words import Language
 
 VOLUMES = (*(step * 10**power for power in range(2, 8) for step in (1, 2, 3, 5, 7)), 10**8)
 """Answers a month that the slider stops at."""
 START = VOLUMES.index(10_000)
-AMOUNT = re.compile(r"\s*(\d+(?:\.\d{1,9})?)\s*([A-Za-z]{3})?\s*")
 
 
 class WorthCard:
@@ -31,6 +31,7 @@ class WorthCard:
         self._view, self._words = view, view.words
         self._judged: Judged | None = None
         self._place, self._budget = START, ""
+        self._asked = 0
         words = self._words
         with ui.element("section").classes("card") as self._card:
             say("h2", words("worth"))
@@ -46,6 +47,7 @@ class WorthCard:
                 )
             self._said = ui.label().classes("lead").props("role=status")
             self._picture = ui.html("")
+            self._figures = ui.html("")
             self._notes = ui.label().classes("hint notes")
         self._slider.on("input", lambda event: self._move(int(event.args)), js_handler=VALUE, throttle=0.1)
         self._field.on_value_change(lambda event: self._limit(event.value))
@@ -62,47 +64,58 @@ class WorthCard:
                 trouble = str(error)
         self._card.set_visibility(self._judged is not None or bool(trouble))
         self._said.text = trouble
-        self._answer()
+        await self._answer()
 
-    def _move(self, place: int) -> None:
+    async def _move(self, place: int) -> None:
         self._place = min(max(place, 0), len(VOLUMES) - 1)
-        self._answer()
+        await self._answer()
 
-    def _limit(self, text: Any) -> None:
+    async def _limit(self, text: Any) -> None:
         self._budget = str(text or "").strip()
-        self._answer()
+        await self._answer()
 
-    def _answer(self) -> None:
+    async def _answer(self) -> None:
+        self._asked += 1
+        asked, judged = self._asked, self._judged
         words, answers = self._words, VOLUMES[self._place]
         self._volume.text = words("answers_a_month_now", count=f"{answers:,}")
         self._slider.props(f'aria-valuetext="{self._volume.text}"')
-        if self._judged is None:
+        if judged is None:
             self._picture.set_content("")
+            self._figures.set_content("")
             return
-        from luosi.web.frontier import pictures
+        from luosi.web.frontier import figures, pictures
 
+        limit = self._budget
         try:
-            plain = self._judged.worth(answers_per_month=answers)
-            budget = budget_of(self._budget, plain.currency)
-            found = self._judged.worth(answers_per_month=answers, budget=budget) if budget else plain
+            found, line = await asyncio.to_thread(_found, judged, answers, limit, words.language)
         except LuosiError as error:
             self._said.text = str(error)
             return
-        if self._budget and budget is None:
-            self._said.text = words("budget_unread", text=self._budget[:30])
-        else:
-            self._said.text = found.line(words.language)
+        if asked != self._asked:
+            return  # asked for something else meanwhile
+        self._said.text = words("budget_unread", text=limit[:30]) if limit and found.budget is None else line
         self._picture.set_content(pictures(found, words))
-        self._notes.text = "\n".join(self._judged.told(found, words.language))
+        self._figures.set_content(figures(found, words))
+        self._notes.text = "\n".join(judged.told(found, words.language))
+
+
+def _found(judged: Judged, answers: int, limit: str, language: Language) -> tuple[Worth, str]:
+    """The answer within a limit, if it can be read, and its one line: both take long for thousands of models."""
+    found = judged.worth(answers_per_month=answers)
+    if budget := budget_of(limit, found.currency):
+        found = judged.worth(answers_per_month=answers, budget=budget)
+    return found, found.line(language)
 
 
 def budget_of(text: str, currency: str) -> Money | None:
-    """The amount of "50", "50 USD" or "0.5cny"; None for anything else, and for nothing.
+    """The amount of "50", "50 USD" or "0.5cny" as `luosi worth` reads it; None for anything else, and for nothing.
 
     >>> budget_of("50", "USD"), budget_of("fifty", "USD")
     (Money(nano=50000000000, currency='USD'), None)
     """
-    match = AMOUNT.fullmatch(text)
-    if not match or not Decimal(match[1]):
+    try:
+        found = parse_money(text, currency=currency)
+    except UsageError:
         return None
-    return Money(nano=int(Decimal(match[1]) * NANO), currency=(match[2] or currency).upper())
+    return found if found.nano else None
