@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import sqlalchemy as sa
 
 from luosi.errors import InputError
 from luosi.serve import battle_tables as tables
-from luosi.serve.accounts import READS, connect, migrate
 from luosi.serve.battle import OUTCOMES, OWN, SIDES, Answer, Battle, Outcome, Pairing, Side, Status, Turn, read_battle
 from luosi.serve.battle_tables import Drawn, Entry, Spent
 from luosi.serve.questions import now
+from luosi.serve.records import Records
 
 __all__ = [
     "OUTCOMES",
@@ -39,32 +37,8 @@ __all__ = [
 Row = dict[str, Any]
 
 
-class Battles:
-    """The battles of one accounts.db; threads and processes may share it.
-
-    Args:
-        path: Of accounts.db; made if it is not there.
-
-    Raises:
-        InputError: The file is no database, or was written by a newer Luosi; from every method: it cannot be read or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._engine = connect(path, synchronous="FULL")
-        self._reads = self._engine.execution_options(**READS)
-        migrate(self._engine, path)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+class Battles(Records):
+    """The battles of one accounts.db; see `Records`."""
 
     def begin(self, pairing: Pairing, prompt: str, source: str) -> Battle:
         """A new battle with its first turn, not answered yet."""
@@ -186,20 +160,6 @@ class Battles:
         )
         with self._reading() as connection:
             return set(connection.scalars(query))
-
-    def _reading(self) -> AbstractContextManager[sa.Connection]:
-        return self._transaction(self._reads)
-
-    def _writing(self) -> AbstractContextManager[sa.Connection]:
-        return self._transaction(self._engine)
-
-    @contextmanager
-    def _transaction(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        try:
-            with engine.begin() as connection:
-                yield connection
-        except sa.exc.DatabaseError as error:
-            raise InputError(f"{self._path} could not be read or written: {error.orig}") from error
 
 
 def _add_turn(connection: sa.Connection, battle: int, turn: int, prompt: str, source: str) -> None:

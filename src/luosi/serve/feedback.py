@@ -10,11 +10,10 @@ rule allows. Blocks: not for the event loop. Knows nothing of HTTP, models and r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, get_args
+from typing import get_args
 
 import sqlalchemy as sa
 
@@ -24,9 +23,9 @@ from luosi.errors import InputError
 from luosi.grading.near import asked_among
 from luosi.grading.questions import SOURCE, asks, read_questions, row_of
 from luosi.grading.rows import same_text
-from luosi.serve.accounts import connect, migrate
 from luosi.serve.corrections import Correction, Place, Use, apply, change, correction_of, corrections
 from luosi.serve.questions import current_questions, delete, now, put, question_from, table, undo
+from luosi.serve.records import Records
 from luosi.text.hashing import digest
 
 ONE_IN = 3
@@ -56,35 +55,12 @@ class Imported:
     refused: list[tuple[str, str]]
 
 
-class Feedback:
-    """The questions, corrections and marks of one accounts.db; threads and processes may share it.
-
-    Args:
-        path: Of accounts.db; made if it is not there.
-
-    Raises:
-        InputError: The file is no database, or was written by a newer Luosi; from every method: it cannot be read or written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._engine = connect(path, synchronous="FULL")
-        migrate(self._engine, path)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+class Feedback(Records):
+    """The questions, corrections and marks of one accounts.db; see `Records`."""
 
     def questions(self) -> list[Question]:
         """The person's questions as they are now, in the order in which they were first put."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return list(current_questions(connection).values())
 
     def put_question(self, row: Mapping[str, object], *, id: str = "", who: str = "", origin: str = "page") -> Question:
@@ -94,7 +70,7 @@ class Feedback:
             InputError: The row cannot be used, or another question asks the same.
         """
         question = question_from(dict(row) | ({"id": id.removeprefix(f"{SOURCE}/")} if id else {}), origin)
-        with self._transaction() as connection:
+        with self._writing() as connection:
             for known in current_questions(connection).values():
                 if known.id != question.id and asks(known) == asks(question):
                     raise InputError(f"{question.prompt[:80]!r} is asked already", hint=f"change question {known.id}")
@@ -107,7 +83,7 @@ class Feedback:
         Raises:
             InputError: There is none of that id.
         """
-        with self._transaction() as connection:
+        with self._writing() as connection:
             if id not in current_questions(connection):
                 raise InputError(f"there is no question {id!r}")
             delete(connection, id, who, "page")
@@ -122,7 +98,7 @@ class Feedback:
         refused = [(f"{path.name} row {one.row}" if one.row else path.name, one.reason) for one in read.refused]
         added = same = 0
         ignored = {"id": "", "origin": ""}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             current = current_questions(connection)
             by_text = {asks(known): known for known in current.values()}
             for question in read.questions:
@@ -165,7 +141,7 @@ class Feedback:
             raise InputError("a correction needs a question and the right answer")
         if asked is not None and asked.source != SOURCE:
             raise InputError("this question was made from held-out text and has no other answer to accept")
-        with self._transaction() as connection:
+        with self._writing() as connection:
             current = current_questions(connection)
             known = (asked and current.get(asked.id)) or _of_text(current.values(), question) or asked
             test = where == "verdict" or known is not None or asked_among(question, current.values())
@@ -180,7 +156,7 @@ class Feedback:
 
     def corrections(self) -> list[Correction]:
         """All corrections, the first first."""
-        with self._transaction() as connection:
+        with self._reading() as connection:
             return [Correction(**row._mapping) for row in connection.execute(sa.select(corrections).order_by("id"))]
 
     def set_use(self, correction: int, use: Use, *, who: str = "") -> Correction:
@@ -191,7 +167,7 @@ class Feedback:
         """
         if use not in get_args(Use):
             raise InputError(f"use {use!r}; expected {', '.join(get_args(Use))}")
-        with self._transaction() as connection:
+        with self._writing() as connection:
             one = correction_of(connection, correction)
             if one.question_id and use != "question":
                 undo(connection, one.question_id, one.origin, who)
@@ -207,13 +183,13 @@ class Feedback:
     def mark(self, recipe: str, arm: str, question_id: str, right: bool, *, answer: str = "", who: str = "") -> None:
         """Keep a person's word on an answer; `answer` is its text, so that the mark is not taken for a later answer's."""
         values = {"time": now(), "recipe": recipe, "arm": arm, "question_id": question_id}
-        with self._transaction() as connection:
+        with self._writing() as connection:
             connection.execute(sa.insert(_marks), values | {"correct": right, "answer": answer, "who": who})
 
     def marks(self, recipe: str) -> list[Mark]:
         """The latest mark of every arm and question of a recipe."""
         query = sa.select(_marks).where(_marks.c.recipe == recipe).order_by(_marks.c.id)
-        with self._transaction() as connection:
+        with self._reading() as connection:
             latest = {(row.arm, row.question_id): row for row in connection.execute(query)}
         return [Mark(r.arm, r.question_id, r.correct, r.answer, r.who, r.time) for r in latest.values()]
 
@@ -239,14 +215,6 @@ class Feedback:
             for one in latest.values()
         ]
         return write_jsonl(path, rows), left_out
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sa.exc.DatabaseError as error:
-            raise InputError(f"{self._path} could not be read or written: {error.orig}") from error
 
 
 def _of_text(questions: Iterable[Question], text: str) -> Question | None:
