@@ -25,7 +25,7 @@ def test_large_singular_values_become_one_and_directions_stay(rows: int, columns
     large = values > 0.05 * values[0]
     along = found.diagonal()[large]
     assert ((along > 0.75) & (along < 1.3)).all()
-    assert (found - torch.diag(found.diagonal())).abs().max() < 0.1
+    assert (found - torch.diag(found.diagonal())).abs().max() < 0.15  # bf16
 
 
 def test_a_matrix_of_zeros_stays() -> None:

@@ -23,7 +23,7 @@ CHUNK = 2_000_000
 
 
 def word_vectors(tokens_N: npt.NDArray[np.integer], vocab_size: int, width: int, seed: int) -> Tensor:
-    """[V, width] fp32: a vector of unit deviation for each word with neighbours, zeros for the others; the same on as many threads.
+    """[V, width] fp32: a vector of unit deviation for each word with neighbours, zeros for the others; the same bits on one thread.
 
     Args:
         tokens_N: Token ids in the order of the text; may be a memory map.

@@ -24,6 +24,7 @@ from luosi.training.optimizers import muon_and_adamw
 from luosi.training.schedules import Step
 from luosi.training.settings import Settings
 from luosi.training.sharding import share_out
+from luosi.training.state import reproducible
 from luosi.training.tokens import document_marks
 from luosi.training.word_counts import word_vectors
 from luosi.training.workers import everywhere
@@ -75,13 +76,14 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
 
 
 def _begin(model: Transformer, config: Config, tokens: TokenDataset) -> None:
-    """The first weights."""
-    initialise(model, config.seed)
-    if config.start == "counted":
-        shape = model.shape
-        wire(model, config.seed, word_vectors(stored_tokens(tokens), shape.vocab_size, shape.width, config.seed))
-    elif config.start == "wired":
-        wire(model, config.seed)
+    """The first weights; made on one thread, since sums of several may end in other bits on a busy machine."""
+    with reproducible(threads=1):
+        initialise(model, config.seed)
+        if config.start == "counted":
+            shape = model.shape
+            wire(model, config.seed, word_vectors(stored_tokens(tokens), shape.vocab_size, shape.width, config.seed))
+        elif config.start == "wired":
+            wire(model, config.seed)
 
 
 def _words(config: Config, tokens: TokenDataset, shape: ModelShape) -> Words | None:
