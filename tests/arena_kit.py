@@ -9,7 +9,6 @@ import contextlib
 import http.server
 import json
 import random
-import subprocess
 import sys
 import threading
 import time
@@ -20,7 +19,7 @@ from luosi.cost import Money
 from luosi.serve.arena import Arena
 from luosi.serve.battles import OUTCOMES, SIDES, Answer, Outcome, Side, Status
 from luosi.serve.prices import Usage
-from tests.serving import Running
+from tests.serving import Running, served, started
 
 
 def said(text: str = "an answer", status: Status = "done", nano: int | None = 700, **more: object) -> Answer:
@@ -100,41 +99,14 @@ def upstream() -> Iterator[str]:
 @contextlib.contextmanager
 def start(root: Path, models: list[dict[str, object]], prompts: Path | None = None) -> Iterator[Running]:
     """Serve `models` ({"name", "gguf"} or {"name", "url", "upstream_name"}, with "prices") over the workspace `root`."""
-    settings = json.dumps({"root": root, "models": models, "prompts": prompts}, default=str)
-    command = [sys.executable, "-m", "tests.arena_kit", settings]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
-    assert process.stdout is not None
-    try:
-        url = process.stdout.readline().strip()
-        assert url, "the gateway did not start; its own words are above"
-        yield Running(url, process)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        process.stdout.close()
+    with started("tests.arena_kit", {"root": root, "models": models, "prompts": prompts}) as running:
+        yield running
 
 
 def main(settings: dict[str, object]) -> None:
     from luosi import Workspace, serve
-    from luosi.cost import Price
     from luosi.serve.prompts import read_prompts
     from luosi.web import mount
-
-    def priced(nanos: list[int] | None) -> serve.TokenPrice | None:
-        if nanos is None:
-            return None
-        prompt, completion = (
-            Price(money=Money(nano=nano, currency="USD"), unit=unit, source="test", date="2026-01-01")
-            for nano, unit in zip(nanos, ("million_prompt_tokens", "million_completion_tokens"), strict=True)
-        )
-        return serve.TokenPrice(prompt=prompt, completion=completion)
-
-    def served(row: dict) -> serve.ServedModel:
-        if "gguf" in row:
-            upstream = serve.LocalEngine(Path(row["gguf"]), threads=1, context=1024, parallel=2)
-        else:
-            upstream = serve.Address(row["url"])
-        return serve.ServedModel(row["name"], upstream, row.get("upstream_name", ""), priced(row.get("prices")))
 
     place = Workspace(str(settings["root"]))
     pool = read_prompts(Path(str(settings["prompts"])))[0] if settings["prompts"] else []

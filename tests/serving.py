@@ -1,4 +1,7 @@
-"""A gateway in a process of its own, as the tests of serve and web need it: `start` here, `python -m tests.serving JSON` there."""
+"""A gateway in a process of its own, as the tests of serve and web need it: `start` here, `python -m tests.serving JSON` there.
+
+`started` runs another module's gateway the same way, and `served` reads the models that it is told of.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
+
+if TYPE_CHECKING:
+    from luosi.serve import ServedModel
 
 
 @dataclass
@@ -41,8 +48,14 @@ def small_model() -> Path:
 @contextlib.contextmanager
 def start(models: list[dict[str, object]], *, pages: str = "", **options: object) -> Iterator[Running]:
     """Serve `models` ({"name", "gguf"} or {"name", "url", "key_variable", "upstream_name", "prices": [prompt, completion]})."""
-    settings = json.dumps({"models": models, "pages": pages, "options": options}, default=str)
-    command = [sys.executable, "-m", "tests.serving", settings]
+    with started("tests.serving", {"models": models, "pages": pages, "options": options}) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def started(module: str, settings: dict[str, object]) -> Iterator[Running]:
+    """Run `module` with `settings` as its JSON; its first line is the gateway's address."""
+    command = [sys.executable, "-m", module, json.dumps(settings, default=str)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
     assert process.stdout is not None
     try:
@@ -55,26 +68,27 @@ def start(models: list[dict[str, object]], *, pages: str = "", **options: object
         process.stdout.close()
 
 
+def served(row: dict[str, Any]) -> ServedModel:
+    """Of one of `models` as `start` takes them."""
+    from luosi.cost import Money, Price
+    from luosi.serve import Address, LocalEngine, ServedModel, TokenPrice
+
+    def price(nano: int, unit: Literal["million_prompt_tokens", "million_completion_tokens"]) -> Price:
+        return Price(money=Money(nano=nano, currency="USD"), unit=unit, source="test", date="2026-01-01")
+
+    if "gguf" in row:
+        upstream: Address | LocalEngine = LocalEngine(Path(row["gguf"]), threads=1, context=1024, parallel=2)
+    else:
+        upstream = Address(row["url"], key_variable=row.get("key_variable", ""))
+    tokens = None
+    if prices := row.get("prices"):
+        prompt, completion = price(prices[0], "million_prompt_tokens"), price(prices[1], "million_completion_tokens")
+        tokens = TokenPrice(prompt=prompt, completion=completion)
+    return ServedModel(row["name"], upstream, row.get("upstream_name", ""), tokens)
+
+
 def main(settings: dict[str, object]) -> None:
     from luosi import serve
-    from luosi.cost import Money, Price
-
-    def token_price(nanos: list[int] | None) -> serve.TokenPrice | None:
-        if nanos is None:
-            return None
-        units = ("million_prompt_tokens", "million_completion_tokens")
-        prompt, completion = (
-            Price(money=Money(nano=nano, currency="USD"), unit=unit, source="test", date="2026-01-01")
-            for nano, unit in zip(nanos, units, strict=True)
-        )
-        return serve.TokenPrice(prompt=prompt, completion=completion)
-
-    def served(row: dict) -> serve.ServedModel:
-        if "gguf" in row:
-            upstream = serve.LocalEngine(Path(row["gguf"]), threads=1, context=1024, parallel=2)
-        else:
-            upstream = serve.Address(row["url"], key_variable=row.get("key_variable", ""))
-        return serve.ServedModel(row["name"], upstream, row.get("upstream_name", ""), token_price(row.get("prices")))
 
     options = settings["options"]
     if accounts := options.pop("accounts", None):

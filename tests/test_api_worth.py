@@ -179,13 +179,13 @@ def test_every_row_of_ones_own_file_wins(tmp_path: Path, site: Site) -> None:
 def test_battles_whose_cost_nobody_knows() -> None:
     found = in_battles(
         [
-            Spent("part", "", 3, 0, 30, 30), Spent("part", "USD", 7, 700, 70, 140), Spent("own", "", 4, 0, 40, 80),
-            Spent("two", "CNY", 1, 9, 10, 10), Spent("two", "USD", 1, 1, 30, 10), Spent("mute", "", 2, 0, 0, 0),
+            Spent("part", "", 3, 3, 0, 30, 30), Spent("part", "USD", 7, 7, 700, 70, 140), Spent("own", "", 4, 3, 0, 30, 60),
+            Spent("two", "CNY", 1, 1, 9, 10, 10), Spent("two", "USD", 1, 1, 1, 30, 10), Spent("mute", "", 2, 0, 0, 0, 0),
         ]
     )  # fmt: skip
     assert found == {
         "part": Used(7, 70, 140, Money(nano=700, currency="USD"), unpriced=3),
-        "own": Used(4, 40, 80), "two": Used(2, 40, 20),
+        "own": Used(3, 30, 60, unpriced=1), "two": Used(2, 40, 20),
     }  # fmt: skip
 
 

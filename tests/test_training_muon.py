@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luosi.training.muon import RMS, Muon, orthogonal, orthogonal_flop
+from luosi.training.muon import RMS, ROUNDED_FROM, Muon, orthogonal, orthogonal_flop
 
-sides = st.integers(4, 48)
+sides = st.integers(4, 160)
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -25,11 +25,12 @@ def test_large_singular_values_become_one_and_directions_stay(rows: int, columns
     large = values > 0.05 * values[0]
     along = found.diagonal()[large]
     assert ((along > 0.75) & (along < 1.3)).all()
-    assert (found - torch.diag(found.diagonal())).abs().max() < 0.15  # bf16
+    aside = (found - torch.diag(found.diagonal())).abs().max()
+    assert aside < (0.1 if min(rows, columns) >= ROUNDED_FROM else 1e-3)
 
 
 def test_a_matrix_of_zeros_stays() -> None:
-    assert torch.equal(orthogonal(torch.zeros(1, 8, 4)), torch.zeros(1, 8, 4, dtype=torch.bfloat16))
+    assert torch.equal(orthogonal(torch.zeros(1, 8, 4)), torch.zeros(1, 8, 4))
 
 
 def steps(parameters: list[torch.nn.Parameter], count: int, **settings: float) -> None:

@@ -71,7 +71,7 @@ def test_a_board_becomes_tables_whatever_models_are_called(arena: Arena, words: 
 
 
 def test_costs_that_are_known_in_part_say_so() -> None:
-    known, unknown = Spent("m", "USD", 5, 5000, 1, 1), Spent("m", "", 100, 0, 1, 1)
+    known, unknown = Spent("m", "USD", 5, 5, 5000, 1, 1), Spent("m", "", 100, 100, 0, 1, 1)
     assert "price" not in standings._cost([known], "m", EN) and "0.001" in standings._cost([known], "m", EN)
     assert "100 of 105 answers have no price" in standings._cost([known, unknown], "m", EN)
     assert "105 次回答中有 100 次无价格" in standings._cost([known, unknown], "m", ZH)

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from luosi.api.till_words import MEAN
 from luosi.api.used import Used, mean, mean_of
+from luosi.api.verdicts import cost_of
 from luosi.api.workspace import Workspace
-from luosi.cost import Cost, Machine, Money, Rates
+from luosi.cost import Machine, Money, Rates
 from luosi.errors import InputError, UsageError
-from luosi.ledger.attempts import read_attempts
-from luosi.pipeline.lineage import ancestors
 from luosi.pipeline.store import Store
 from luosi.plan.demand import ANSWER_TOKENS, PROMPT_TOKENS
 from luosi.plan.prices import PriceTable, RentedModel, load_prices, rates
@@ -219,12 +218,9 @@ class Till:
         return self.known.money(wall_s=seconds, joules=seconds * self.machine.watts_busy)
 
     def _made(self, keys: tuple[str, ...]) -> Money | None:
-        """All that was ever tried to make these, and what they were made from."""
         if self.known.machine_hour is None and self.known.electricity is None:
             return None
-        made = {ancestor for key in keys for ancestor in ancestors(self.store, key)}
-        tries = [one for key in sorted(made) for one in read_attempts(self.store.attempts_file(key))]
-        return sum((one.cost for one in tries), Cost()).money(self.known)
+        return cost_of(self.store, keys).money(self.known)
 
 
 def served(place: Workspace) -> dict[str, tuple[str, ...]]:

@@ -34,7 +34,7 @@ class Used:
     broken: int = 0
     """Requests of the accounts that failed or were cancelled."""
     unpriced: int = 0
-    """Those of them whose cost is not known; of battles, whole answers whose cost is not known, which are in no other figure."""
+    """Those of them whose cost is not known; of battles, whole answers whose cost, or whose tokens, are not known, which are in no other figure."""
 
     def many(self) -> Used:
         """`MANY` times over, but for those requests that are no answers."""
@@ -107,7 +107,7 @@ def in_accounts(accounts: Path) -> dict[str, Used]:
 
 
 def in_battles(spent: Iterable[Spent]) -> Mapping[str, Used]:
-    """By model, of the whole answers in battles that may be told of; only those with a known cost where some have one."""
+    """By model, of the whole answers in battles that may be told of; only those with a known cost where some have one, and with known tokens."""
     rows: dict[str, list[Spent]] = {}
     for one in spent:
         rows.setdefault(one.model, []).append(one)
@@ -115,10 +115,10 @@ def in_battles(spent: Iterable[Spent]) -> Mapping[str, Used]:
     for model, its in rows.items():
         priced = [one for one in its if one.currency]
         counted = priced or its
-        answers = sum(one.answers for one in counted)
+        answers = sum(one.reported for one in counted)
         prompt, completion = sum(one.prompt_tokens for one in counted), sum(one.completion_tokens for one in counted)
         paid = Money(nano=priced[0].nano, currency=priced[0].currency) if len(priced) == 1 else None
-        if prompt + completion:
-            unpriced = sum(one.answers for one in its if not one.currency) if priced else 0
+        if answers and prompt + completion:
+            unpriced = sum(one.answers for one in its) - answers
             found[model] = Used(answers, prompt, completion, paid, unpriced=unpriced)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ class Verdicts:
     def report(self, machine: Machine, rates: Rates, prices: PriceTable) -> VerdictReport:
         """The routes side by side, with their money, and the advice."""
         summary = self.summary
-        costs = {route.made_of: self._cost(route.made_of) for route in summary.routes if route.made_of}
+        costs = {route.made_of: cost_of(self.store, route.made_of) for route in summary.routes if route.made_of}
         keys = {key for route in summary.routes for key in (route.bundle_key, route.answers_key) if key}
         rented = {route.model for route in summary.routes if route.route == "rent"} | {summary.rented_model}
         return report(
@@ -112,11 +112,6 @@ class Verdicts:
         """The same for a report."""
         return [row for race in self.races() for row in answer_rows(race.questions(), race.answers())]
 
-    def _cost(self, keys: tuple[str, ...]) -> Cost:
-        made = {ancestor for key in keys for ancestor in ancestors(self.store, key)}
-        tries = [one for key in sorted(made) for one in read_attempts(self.store.attempts_file(key))]
-        return sum((one.cost for one in tries), Cost())
-
     def _scratch(self, machine: Machine) -> Estimate | None:
         """What training from scratch on this text would take, where the user's own questions were asked and it was not done."""
         facts: Facts | None = next(
@@ -130,6 +125,13 @@ class Verdicts:
         if not self.summary.reference_arm or facts is None:
             return None
         return scratch_estimate(facts.text_bytes or 0, machine, self.stages)
+
+
+def cost_of(store: Store, keys: Iterable[str]) -> Cost:
+    """All that was ever tried to make the artifacts `keys`, and what they were made from; what several share is counted once."""
+    made = {ancestor for key in keys for ancestor in ancestors(store, key)}
+    tries = [one for key in sorted(made) for one in read_attempts(store.attempts_file(key))]
+    return sum((one.cost for one in tries), Cost())
 
 
 def published(graph: Graph, store: Store, step: str) -> Manifest:

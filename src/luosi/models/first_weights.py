@@ -86,8 +86,8 @@ def wire(model: Transformer, seed: int, words_VC: Tensor | None = None) -> None:
         read_rC, written_Cr = rest_CC[:, :r].T, rest_CC[:, r : 2 * r]
         first, second = (_attention(model, number) for number in (0, 1))
         _look_back(first, common_C, model.frequencies.cpu())
+        # of a normed word, what r directions of its own part hold
         own = math.sqrt(r / (shape.width - 1) / (1 + COMMON**2))
-        """Of a normed word, what r directions of its own part hold."""
         _carry(first, read_rC, written_Cr, WRITTEN * EMBEDDING / own)
         frequencies = model.frequencies.cpu()
         slowest = float(frequencies[3 * len(frequencies) // 4])

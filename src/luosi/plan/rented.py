@@ -5,20 +5,16 @@ Knows neither how they are asked nor by whom.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from decimal import Decimal
 from urllib.parse import urlsplit
 
-from luosi.cost import NANO
+from luosi.cost import parse_money
 from luosi.errors import UsageError
 from luosi.plan.chain import Address
 from luosi.plan.prices import PriceTable
 
 ANTHROPIC = "Anthropic"
 """Provider whose API has a shape of its own; all others are asked in OpenAI's."""
-
-_AMOUNT = re.compile(r"\s*(?P<amount>[0-9]+(?:\.[0-9]+)?)\s*(?P<currency>[A-Za-z]{3})\s*")
 
 
 def split_address(text: str) -> tuple[str, str, str]:
@@ -62,13 +58,11 @@ def cap_nano(text: str, rented: Sequence[Address]) -> int:
     """
     if not rented:
         return 0
-    match = _AMOUNT.fullmatch(text)
-    if match is None:
-        raise UsageError(f"{text!r} is not an amount of money", hint='as in --cap "1 USD"')
+    cap = parse_money(text, hint='as in --cap "1 USD"')
     currencies = sorted({str(one.price["currency"]) for one in rented})
-    if currencies != [match["currency"].upper()]:
+    if currencies != [cap.currency]:
         raise UsageError(
-            f"the cap is in {match['currency'].upper()}, the rented models are priced in {', '.join(currencies)}",
+            f"the cap is in {cap.currency}, the rented models are priced in {', '.join(currencies)}",
             hint="give the cap in their currency, and ask models priced in one currency at a time",
         )
-    return int(Decimal(match["amount"]) * NANO)
+    return cap.nano

@@ -90,6 +90,8 @@ class Spent:
     model: str
     currency: str
     answers: int
+    reported: int
+    """Of these, the answers whose tokens were reported; the sums are theirs."""
     nano: int
     prompt_tokens: int
     completion_tokens: int
@@ -239,7 +241,7 @@ def spent(connection: sa.Connection) -> list[Spent]:
     currency = sa.func.coalesce(answers.c.currency, "")
     query = (
         sa.select(
-            model, currency, sa.func.count(),
+            model, currency, sa.func.count(), sa.func.count(answers.c.prompt_tokens),
             *(sa.func.coalesce(sa.func.sum(column), 0) for column in (answers.c.nano, answers.c.prompt_tokens, answers.c.completion_tokens)),
         )
         .join(battles, battles.c.id == answers.c.battle)

@@ -36,7 +36,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
     """See the module."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     Config = FinetuneConfig
     Runtime = FinetuneRuntime
     inputs: ClassVar[Mapping[str, Role]] = {
