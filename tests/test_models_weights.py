@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from luosi.artifacts import BaseModel
 from luosi.errors import InputError
-from luosi.models.weights import check_state, load_model, read_shape, read_state, save_model
+from luosi.models.weights import check_state, load_model, read_shape, read_state, save_model, write_model
 from tests.models_kit import noisy_model, random_tokens, small_shape, tokenizer_folder
 
 
@@ -67,8 +70,35 @@ def test_equal_weights_give_equal_bytes(folder: Path, tmp_path: Path, tokenizer:
     assert all((folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
 
 
+def test_the_file_is_the_librarys(folder: Path, tmp_path: Path) -> None:
+    with safe_open(folder / "model.safetensors", framework="pt") as file:
+        assert file.metadata() == {"format": "pt"}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    save_file(tensors, tmp_path / "theirs", {"format": "pt"})
+    assert (tmp_path / "theirs").read_bytes() == (folder / "model.safetensors").read_bytes()
+
+
+def test_tensors_are_written_as_they_come_and_are_not_held(folder: Path, tmp_path: Path, tokenizer: Path) -> None:
+    held: list[weakref.ref[torch.Tensor]] = []
+
+    def coming() -> Iterator[tuple[str, torch.Tensor]]:
+        for name, tensor in reversed(read_state(folder).items()):
+            fresh = tensor.clone()
+            assert sum(one() is not None for one in held) <= 1, "earlier tensors are still there"
+            held.append(weakref.ref(fresh))
+            yield name, fresh
+            del fresh
+
+    write_model(tmp_path / "again", coming(), read_shape(folder), tokenizer)
+    again = (tmp_path / "again" / "model.safetensors").read_bytes()
+    assert again == (folder / "model.safetensors").read_bytes()
+    assert not list((tmp_path / "again").glob("*.part"))
+
+
 def test_saving_over_the_folder_it_was_loaded_from(folder: Path) -> None:
     state = load_model(folder).state_dict()
+    save_model(folder, read_state(folder), read_shape(folder), folder)  # still mapped from the file
+    assert all(torch.equal(tensor, state[name]) for name, tensor in read_state(folder).items())
     save_model(folder, {name: tensor + 1 for name, tensor in state.items()}, read_shape(folder), folder)
     assert all(torch.equal(tensor, state[name] + 1) for name, tensor in read_state(folder).items())
 

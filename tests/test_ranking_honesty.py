@@ -11,6 +11,7 @@ import pytest
 
 from luosi.errors import UsageError
 from luosi.ranking import LEFT, RIGHT, Chooser, Votes, rank
+from luosi.ranking.pairs import UNIFORM
 from luosi.ranking.intervals import anytime_half, quantile
 from luosi.statistics import t_quantile
 from tests.test_ranking_fit import arena, halves, ratings
@@ -208,13 +209,32 @@ def test_pairs_are_drawn_where_a_vote_tells_most() -> None:
     models = [*votes.models, "newest"]
     chooser = Chooser(found, models, seed=1)
     chances = dict(zip(chooser.pairs, chooser.chances, strict=True))
-    assert sum(chances.values()) == pytest.approx(1) and min(chances.values()) >= 0.2 / len(chances) * 0.999
+    assert sum(chances.values()) == pytest.approx(1) and min(chances.values()) >= UNIFORM / len(chances) * 0.999
     assert sum(chance for pair, chance in chances.items() if "newest" in pair) > 0.5
-    drawn = [chooser.draw() for _ in range(4000)]
+    drawn = [Chooser(found, models, seed=seed).draw() for seed in range(2000)]
     for pair, chance in chances.items():
         both = [d for d in drawn if {d.left, d.right} == set(pair)]
-        assert abs(len(both) - 4000 * chance) < 5 * math.sqrt(4000 * chance) + 5
+        assert abs(len(both) - 2000 * chance) < 5 * math.sqrt(2000 * chance) + 5
         assert all((d.propensity, d.drawable) == (chance, len(chances)) for d in both)
+
+
+def test_what_was_drawn_is_taken_for_voted_on() -> None:
+    found = rank(arena(6, 3000))
+    chooser = Chooser(found, [*found.votes.models, "new", "newer"], seed=3)
+    drawn = []
+    for _ in range(200):
+        chances = dict(zip(chooser.pairs, chooser.chances, strict=True))
+        drawn.append(chooser.draw())
+        pair = drawn[-1].left, drawn[-1].right
+        assert drawn[-1].propensity == chances.get(pair, chances.get(pair[::-1]))
+        assert sum(chances.values()) == pytest.approx(1)
+    met = Counter(name for pair in drawn for name in (pair.left, pair.right))
+    assert abs(met["new"] - met["newer"]) < 25, "without it, whoever is drawn first would be drawn until a vote came"
+    assert min(met["new"], met["newer"]) > 60
+    votes = Votes.of([pair.left for pair in drawn], [pair.right for pair in drawn], ["left", "right"] * 100)
+    voted = Chooser(rank(found.log().joined(votes), ties=found.fit.ties.name), chooser.models, seed=3)
+    foreseen = [sum(one.chances[["new" in pair for pair in one.pairs]]) for one in (chooser, voted)]
+    assert foreseen[0] == pytest.approx(foreseen[1], abs=0.2)
 
 
 def test_sides_are_even_and_cannot_be_foretold_from_the_draws_before() -> None:

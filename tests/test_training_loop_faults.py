@@ -156,6 +156,17 @@ def test_two_kinds_of_text_make_no_spikes() -> None:
     assert fault(6.0, 1.0, losses) and not fault(0.0, 1.0, losses)
 
 
+def test_one_row_a_step_of_other_text_each_time_makes_no_spikes_at_the_start() -> None:
+    """A batch of one row: losses lie far apart, and few are known yet."""
+    dice, found = np.random.default_rng(0), 0
+    for _ in range(200):
+        losses: list[float] = []
+        for loss in 2.9 + 0.35 * dice.standard_normal(64):
+            found += bool(fault(float(loss), 1.0, losses))
+            losses.append(float(loss))
+    assert found == 0
+
+
 @given(st.lists(st.floats(0.1, 12.0), min_size=16, max_size=100), st.floats(0.1, 10.0))
 def test_a_loss_like_those_before_is_no_fault_and_one_that_is_no_number_is(losses: list[float], norm: float) -> None:
     assert fault(max(losses[-WINDOW:]), norm, losses) == ""

@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import shutil
-from collections.abc import Mapping
+import struct
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -93,8 +96,7 @@ def check_state(state: Mapping[str, Tensor], shape: ModelShape) -> dict[str, Ten
                 "lm_head.weight differs from model.embed_tokens.weight, but config.json ties them",
                 hint='set "tie_word_embeddings": false in config.json',
             )
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in Transformer(shape).state_dict().items()}
+    expected = _sizes(shape)
     for name in sorted(expected.keys() ^ given.keys()):
         what = "is missing from the weights" if name in expected else "is not part of this model"
         raise InputError(f"tensor {name} {what}", hint="config.json and the weights must belong together")
@@ -129,13 +131,17 @@ def save_model(folder: Path, state: Mapping[str, Tensor], shape: ModelShape, tok
     Raises:
         InputError: `state` does not fit `shape`, or the tokenizer has ids beyond the vocabulary.
     """
+    write_model(folder, check_state(state, shape).items(), shape, tokenizer_folder)
+
+
+def write_model(folder: Path, tensors: Iterable[tuple[str, Tensor]], shape: ModelShape, tokenizer_folder: Path) -> None:
+    """As `save_model`, of exactly the tensors of a model of `shape`, in any order: each is written as it comes and not held."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(tokenizer_folder)
     top = max(tokenizer.get_vocab(with_added_tokens=True).values())
     if top >= shape.vocab_size:
         raise InputError(f"the tokenizer has the id {top}, but the model's vocabulary ends at {shape.vocab_size - 1}")
-    tensors = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in check_state(state, shape).items()}
-    save_tensors({name: t.contiguous() for name, t in tensors.items()}, folder / "model.safetensors")
+    _write_f32(folder / "model.safetensors", _sizes(shape), tensors)
     special = special_ids(tokenizer_folder)
     ids = {"bos_id": special.bos, "eos_id": special.eos, "pad_id": special.pad}
     write_json(folder / "config.json", hf_config(shape, **ids))
@@ -152,6 +158,32 @@ def save_model(folder: Path, state: Mapping[str, Tensor], shape: ModelShape, tok
         source = tokenizer_folder / name
         if source.is_file() and source.resolve() != (folder / name).resolve():
             shutil.copyfile(source, folder / name)
+
+
+def _sizes(shape: ModelShape) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):
+        return {name: tuple(tensor.shape) for name, tensor in Transformer(shape).state_dict().items()}
+
+
+def _write_f32(path: Path, sizes: Mapping[str, Sequence[int]], tensors: Iterable[tuple[str, Tensor]]) -> None:
+    """Safetensors of F32, tensor by tensor: the library takes only all at once. What was there is replaced at the end, as the tensors may
+    still be mapped from it."""
+    end, begins = 0, {}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    for name in sorted(sizes):
+        begins[name], end = end, end + 4 * math.prod(sizes[name])
+        header[name] = {"dtype": "F32", "shape": list(sizes[name]), "data_offsets": [begins[name], end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for name, tensor in tensors:
+            assert tuple(tensor.shape) == tuple(sizes[name]), f"{name} has shape {tuple(tensor.shape)}"
+            file.seek(8 + len(text) + begins.pop(name))
+            file.write(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
+    assert not begins, f"no tensors {sorted(begins)}"
+    part.replace(path)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -2,8 +2,9 @@
 
 One more vote between i and j lowers the variance of model k's rating by h s_k^2 / (1 + h v): h is the information such a vote is
 expected to hold (little between the unequal), s the covariance with the difference of the two, v that difference's variance
-(Sherman and Morrison). Models count by the square of their variance, so that the widest intervals shrink first and no model stays
-provisional for long. A share of the draws is uniform: every pair keeps a positive chance. Who pays for what is not known here.
+(Sherman and Morrison). Models count by a high power of their variance, so that the widest interval shrinks first and no model stays
+provisional for long. Pairs that were drawn and not yet voted on are taken for voted on. A share of the draws is uniform: every pair
+keeps a positive chance. Who pays for what is not known here.
 
 A fair coin decides who stands left. Sides that are evened out exactly can be foretold by whoever counts (of two models, the one that
 stood left less often is next), and who knows the side knows the model; what chance leaves uneven costs little, since the advantage of
@@ -31,12 +32,12 @@ from luosi.ranking.rows import DENSE
 from luosi.ranking.threads import one_thread
 from luosi.ranking.votes import LEFT, RIGHT, TIE
 
-UNIFORM = 0.2
+UNIFORM = 0.3
 """Share of the draws that have nothing to do with what was seen."""
-SHARPNESS = 4.0
+SHARPNESS = 8.0
 """The others go to pairs by this power of what a vote on them is expected to bring."""
-FIRMNESS = 2.0
-"""Models count by this power of their variance."""
+FIRMNESS = 20.0
+"""Models count by this power of their variance: nearly only the widest interval does. See docs/log.md."""
 
 
 @dataclass(frozen=True)
@@ -68,38 +69,63 @@ class Chooser:
             raise UsageError(f"pairs are drawn from two or more different models, seen {list(models)[:5]}")
         if not 0 < uniform <= 1:
             raise UsageError(f"the share of uniform draws is {uniform}; expected above 0 and up to 1")
-        self.models, self._random = tuple(models), np.random.default_rng(seed)
-        n = len(self.models)
-        self._first, self._second = np.triu_indices(n, 1)
-        even = np.full(len(self._first), 1 / len(self._first))
-        gain = np.ones(len(self._first))
-        if ranking is not None and max(n, len(ranking.votes.models)) <= DENSE:
+        self.models, self._uniform, self._random = tuple(models), uniform, np.random.default_rng(seed)
+        self._first, self._second = np.triu_indices(len(self.models), 1)
+        self._belief: _Belief | None = None
+        if ranking is not None and max(len(self.models), len(ranking.votes.models)) <= DENSE:
             with one_thread():
-                gain = self._gains(ranking)
-        sharp = (gain / gain.max()) ** SHARPNESS
-        self.chances = uniform * even + (1 - uniform) * sharp / sharp.sum()
-        """Of each pair of `pairs`."""
-        self._edges = np.cumsum(self.chances)
+                self._belief = _Belief.of(ranking, self.models)
+        self._chances: Floats | None = None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
         """All pairs, in the order of `chances`."""
         return [(self.models[a], self.models[b]) for a, b in zip(self._first, self._second, strict=True)]
 
+    @property
+    def chances(self) -> Floats:
+        """Of each pair to be drawn next."""
+        if self._chances is None:
+            self._chances = self._of_next()
+        return self._chances
+
     def draw(self) -> Pair:
-        """The next pair; a coin decides who stands left."""
-        place = int(np.searchsorted(self._edges, self._random.random() * self._edges[-1], side="right"))
-        a, b = int(self._first[place]), int(self._second[place])
+        """The next pair, from now on taken for voted on; a coin decides who stands left."""
+        edges = np.cumsum(self.chances)
+        place = int(np.searchsorted(edges, self._random.random() * edges[-1], side="right"))
+        a, b, chance = int(self._first[place]), int(self._second[place]), float(self.chances[place])
+        if self._belief is not None:
+            self._belief.expect(a, b)
+            self._chances = None
         if self._random.random() < 0.5:
             a, b = b, a
-        return Pair(self.models[a], self.models[b], float(self.chances[place]), len(self.chances))
+        return Pair(self.models[a], self.models[b], chance, len(self._first))
 
-    def _gains(self, ranking: Ranking) -> Floats:
-        """What a vote on each pair is expected to bring, up to a factor."""
-        rows, fit, n = ranking.rows, ranking.fit, len(self.models)
+    def _of_next(self) -> Floats:
+        even = np.full(len(self._first), 1 / len(self._first))
+        if self._belief is None:
+            return even
+        with one_thread():
+            gain = self._belief.gains(self._first, self._second)
+        sharp = (gain / gain.max()) ** SHARPNESS
+        chances: Floats = self._uniform * even + (1 - self._uniform) * sharp / sharp.sum()
+        return chances
+
+
+@dataclass
+class _Belief:
+    """What is known of n models: the covariance of their ratings, and the information that a vote on any two would hold."""
+
+    covariance_NN: Floats
+    held_NN: Floats
+
+    @classmethod
+    def of(cls, ranking: Ranking, models: Sequence[str]) -> _Belief:
+        """Of `models`; those that the ranking does not know have the prior's rating and variance."""
+        rows, fit, n = ranking.rows, ranking.fit, len(models)
         ranked = {name: code for code, name in enumerate(ranking.votes.models)}
-        resting = [name for name in ranked if name not in set(self.models)]
-        code = {name: place for place, name in enumerate([*self.models, *resting])}
+        resting = [name for name in ranked if name not in set(models)]
+        code = {name: place for place, name in enumerate([*models, *resting])}
         place = np.array([code[name] for name in ranking.votes.models])
         total, rating = len(code), np.zeros(len(code))
         rating[place] = fit.theta[: rows.models]
@@ -108,15 +134,26 @@ class Chooser:
         covariance = np.linalg.inv(information)
         covariance = covariance - covariance.mean(0)
         covariance = covariance - covariance.mean(1, keepdims=True)
-        variance = covariance.diagonal()[:n].copy()
-        seen = covariance[:n, :n]
-        cross = (seen * variance**FIRMNESS) @ seen
-        a, b = self._first, self._second
-        shrunk = cross[a, a] + cross[b, b] - 2 * cross[a, b]
-        between = variance[a] + variance[b] - 2 * seen[a, b]
-        held = information_of(ranking, rating[a] - rating[b])
-        gain: Floats = np.maximum(held * shrunk / (1 + held * between), 0) + 1e-300
+        held = information_of(ranking, (rating[:n, None] - rating[:n]).ravel()).reshape(n, n)
+        return cls(covariance[:n, :n].copy(), held)
+
+    def gains(self, first: Any, second: Any) -> Floats:
+        """What a vote on each pair is expected to bring, up to a factor."""
+        seen, held = self.covariance_NN, self.held_NN[first, second]
+        variance = seen.diagonal()
+        cross = (seen * (variance / variance.max()) ** FIRMNESS) @ seen
+        shrunk = cross[first, first] + cross[second, second] - 2 * cross[first, second]
+        gain: Floats = np.maximum(held * shrunk / (1 + held * self._between(first, second)), 0) + 1e-300
         return gain
+
+    def expect(self, a: int, b: int) -> None:
+        """Take a vote on these two for given."""
+        held, with_lead_N = self.held_NN[a, b], self.covariance_NN[:, a] - self.covariance_NN[:, b]
+        self.covariance_NN -= np.outer(with_lead_N, with_lead_N) * (held / (1 + held * self._between(a, b)))
+
+    def _between(self, first: Any, second: Any) -> Any:
+        variance = self.covariance_NN.diagonal()
+        return variance[first] + variance[second] - 2 * self.covariance_NN[first, second]
 
 
 def information_of(ranking: Ranking, lead: Floats) -> Floats:

@@ -14,7 +14,7 @@ from luosi.errors import TrainingDiverged
 WINDOW = 64
 """Steps that a loss is compared with, and over which faults are counted."""
 
-LEAST = 16
+LEAST = 32
 """Losses that it takes to know what is usual."""
 
 SPIKE_NATS = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from safetensors import safe_open
 from luosi.artifacts import Facts, ModelArtifact
 from luosi.artifacts.base import write_jsonl
 from luosi.errors import InputError
-from luosi.models.lora import add_lora, deltas, merged_state, save_adapter
+from luosi.models.lora import Delta, add_lora, deltas, merged_state, save_adapter
 from luosi.models.transformer import Transformer
-from luosi.models.weights import model_from_state, read_shape, save_model
+from luosi.models.weights import model_from_state, read_shape, save_model, write_model
 from luosi.pipeline.stage import Context, Inputs
 from luosi.stages.finetune.config import Config, Runtime
 from luosi.stages.finetune.data import supply
@@ -64,13 +64,9 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
         learned = deltas(model)
         del model, optimizers  # before the weights come a second time
         _give_back()
-        # what ships are the weights as they were given, never rounded, and what was learned
-        state = dict(_weights(source.path))
-        for name, delta in learned.items():
-            state[name] = delta.onto(state[name])
+        write_model(context.out, _merged(source.path, learned), shape, source.path)
     else:
-        state = merged_state(model)
-    save_model(context.out, state, shape, source.path)
+        save_model(context.out, merged_state(model), shape, source.path)
     write_jsonl(context.out / "curve.jsonl", result.curve())
     figures = result.figures(given.epochs)
     return Facts(shape=shape, tokens=given.steps * config.batch_tokens, figures=figures)
@@ -115,6 +111,12 @@ def _trainable(folder: Path, config: Config, *, shard: bool) -> Transformer:
     if shard:
         share_out(model)
     return model.to(device)
+
+
+def _merged(folder: Path, learned: Mapping[str, Delta]) -> Iterator[tuple[str, torch.Tensor]]:
+    """What ships: the weights as they were given, never rounded, and what was learned."""
+    for name, weight in _weights(folder):
+        yield name, learned[name].onto(weight) if name in learned else weight
 
 
 def _weights(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
