@@ -11,8 +11,8 @@ import pytest
 
 from luosi.errors import UsageError
 from luosi.ranking import LEFT, RIGHT, Chooser, Votes, rank
-from luosi.ranking.pairs import UNIFORM
 from luosi.ranking.intervals import anytime_half, quantile
+from luosi.ranking.pairs import UNIFORM
 from luosi.statistics import t_quantile
 from tests.test_ranking_fit import arena, halves, ratings
 

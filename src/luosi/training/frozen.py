@@ -124,9 +124,8 @@ class _Adapted(torch.autograd.Function):
             product.matrix[rows, product.inputs + ranks.start : product.inputs + ranks.stop] = b * one.scale
         given, x_NI = x_NI, _gated(*x_NI.chunk(2, -1)) if product.gated else x_NI
         wide_NK = torch.cat((x_NI, x_NI @ a_RI.T), 1)
-        # what the gate lets through is cheaper to compute anew than to keep
-        kept = (given, wide_NK[:, product.inputs :].clone()) if product.gated else (wide_NK, None)
-        ctx.save_for_backward(*kept, a_RI)
+        # what is given is kept by whoever made it too; what the gate lets through is cheaper to compute anew than to keep
+        ctx.save_for_backward(given, wide_NK[:, product.inputs :].clone(), a_RI)
         ctx.product = product
         return F.linear(wide_NK, product.matrix, None if product.stretched else product.bias)
 
@@ -134,10 +133,7 @@ class _Adapted(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         given, xa_NR, a_RI = ctx.saved_tensors
         product, dy_NO = ctx.product, grads[0]
-        if product.gated:
-            x_NI = _gated(*given.chunk(2, -1))
-        else:
-            x_NI, xa_NR = given[:, : product.inputs], given[:, product.inputs :]
+        x_NI = _gated(*given.chunk(2, -1)) if product.gated else given
         if ctx.needs_input_grad[0]:
             dwide_NK = dy_NO @ product.matrix
             dxa_NR = dwide_NK[:, product.inputs :]

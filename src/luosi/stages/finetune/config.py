@@ -50,12 +50,15 @@ class Config(StageConfig):
     epochs: float = Field(default=0.0, ge=0, json_schema_extra=ADDED_LATER)
     """Passes over the pairs; 0 for as many as make up `tokens`. For pairs only."""
     optimizer: Literal["adamw", "muon"] = Field(default="adamw", json_schema_extra=ADDED_LATER)
-    """Of the adapters of a LoRA; Muon, at a learning_rate of 0.003, may learn faster from little text."""
+    """Of the adapters of a LoRA; Muon, at a learning_rate of 0.0015, may learn faster from little text."""
     top_layers: int = Field(default=0, ge=0, json_schema_extra=ADDED_LATER)
     """Of a LoRA: adapters in so many of the last layers only: half of them takes 0.7 of the time and learns 0.8 as much; 0 for all."""
     adapter: Literal["lora", "rslora", "dora"] = Field(default="lora", json_schema_extra=ADDED_LATER)
     """Kind of a LoRA. "rslora": one learning rate for any rank; alpha 8 at rank 16 is then as strong as alpha 32 is without. "dora": the
     length of each row of a weight is learned by itself, in about a tenth more time and memory."""
+    choose: bool = True
+    """Learn from those rows of the corpus that hold most of what recurs in it, where it is more than `tokens`; false: from rows drawn by
+    chance."""
     system_prompt: str = Field(default="", json_schema_extra=ADDED_LATER)
     """What the bundle is going to be told (export's system_prompt), so that it learns to answer under it. For pairs only."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,17 @@ from luosi.models.chat import Chat
 from luosi.pipeline.stage import Context, Inputs
 from luosi.retrieval.prompt import messages
 from luosi.stages.finetune.config import Config
-from luosi.training.batches import MixedRows, PackedRows, Rows
+from luosi.training.batches import MixedRows, PackedRows, Rows, ShuffledRows
+from luosi.training.covering import CoveringRows
 from luosi.training.examples import Example, ExampleRows
 from luosi.training.loop import warn_of_epochs
 from luosi.training.tokens import document_marks, encode, sample
 
 SPARE_BYTES_PER_TOKEN = 8
 """So much text is encoded for each token that is needed: above any tokenizer's mean, so that none is read twice for want of text."""
+CHOICE_BYTES_PER_TOKEN = 64
+MOST_CHOICE_BYTES = 32_000_000
+"""And so much where rows are chosen, within this bound: a twentieth of what is looked at is then learned from."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Supply:
 class _Text:
     """Rows of documents."""
 
-    rows: PackedRows
+    rows: CoveringRows | ShuffledRows
     longest: int
     """Positions of the longest document."""
     positions_per_byte: float
@@ -66,13 +71,13 @@ def supply(config: Config, tokenizer_folder: Path, inputs: Inputs, context: Cont
 def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: Context) -> Supply:
     first, *others = corpus.sources()
     needed = config.steps * config.batch_tokens
-    main = _packed(config, tokenizer_folder, corpus, [first], needed)
+    share = config.replay if others else 0.0
+    main = _packed(config, tokenizer_folder, corpus, [first], needed * (1 - share), choose=config.choose)
     if main.longest < config.sequence:
         context.say(
             f"no document of {first} is longer than {main.longest} tokens: rows of {config.sequence} hold several each, "
             "and no longer context is learned"
         )
-    share = config.replay if others else 0.0
     epochs = needed * (1 - share) / main.rows.epoch_positions
     warn_of_epochs(epochs, context)
     if not share:
@@ -132,8 +137,19 @@ def _example(chat: Chat, pair: Pair, system: str) -> Example:
     return Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
 
 
-def _packed(config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], tokens: float) -> _Text:
-    documents = sample(corpus, sources, max_bytes=int(SPARE_BYTES_PER_TOKEN * tokens) + 1, seed=config.seed)
+def _packed(
+    config: Config,
+    tokenizer_folder: Path,
+    corpus: Corpus,
+    sources: Collection[str],
+    tokens: float,
+    *,
+    choose: bool = False,
+) -> _Text:
+    most = SPARE_BYTES_PER_TOKEN * tokens
+    if choose:
+        most = max(most, min(CHOICE_BYTES_PER_TOKEN * tokens, MOST_CHOICE_BYTES))
+    documents = sample(corpus, sources, max_bytes=int(most) + 1, seed=config.seed)
     if not documents:
         raise InputError(
             f"the corpus has no training text of {', '.join(sources)}", hint="its report says what was dropped and why"
@@ -145,8 +161,14 @@ def _packed(config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Col
         size += len(document.text.encode())
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     marks = document_marks(tokenizer_folder)
-    rows = PackedRows(
+    packed = PackedRows(
         np.concatenate(parts), offsets, ids,
         length=config.sequence, start=marks.start, end=marks.end, seed=config.seed,
     )  # fmt: skip
-    return _Text(rows, 1 + max(len(part) for part in parts), rows.epoch_positions / size)
+    count = math.ceil(tokens / config.sequence)
+    rows = (
+        CoveringRows(packed, config.sequence, count, config.seed)
+        if choose
+        else ShuffledRows(packed, config.sequence, config.seed)
+    )
+    return _Text(rows, 1 + max(len(part) for part in parts), packed.epoch_positions / size)
