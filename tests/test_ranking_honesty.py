@@ -12,7 +12,7 @@ import pytest
 from luosi.errors import UsageError
 from luosi.ranking import LEFT, RIGHT, Chooser, Votes, rank
 from luosi.ranking.intervals import anytime_half, quantile
-from luosi.ranking.pairs import UNIFORM
+from luosi.ranking.pairs import REUSED, UNIFORM, _Belief
 from luosi.statistics import t_quantile
 from tests.test_ranking_fit import arena, halves, ratings
 
@@ -235,6 +235,26 @@ def test_what_was_drawn_is_taken_for_voted_on() -> None:
     voted = Chooser(rank(found.log().joined(votes), ties=found.fit.ties.name), chooser.models, seed=3)
     foreseen = [sum(one.chances[["new" in pair for pair in one.pairs]]) for one in (chooser, voted)]
     assert foreseen[0] == pytest.approx(foreseen[1], abs=0.2)
+
+
+def test_a_vote_taken_for_given_is_a_row_of_the_information() -> None:
+    belief = _Belief.of(rank(arena(6, 500, ties=0.2)), ["m00", "m03", "new"])
+    before, held = belief.covariance_NN.copy(), belief.held_NN[0, 2]
+    lead = np.array([1.0, 0.0, -1.0])
+    belief.expect(0, 2)
+    exact = np.linalg.inv(np.linalg.inv(before + 1e-9 * np.eye(3)) + held * np.outer(lead, lead))
+    np.testing.assert_allclose(belief.covariance_NN, exact, rtol=1e-4, atol=1e-6)
+    assert belief.covariance_NN[2, 2] < 0.9 * before[2, 2] and held > 0.05
+
+
+def test_many_models_share_chances_for_some_draws() -> None:
+    votes = arena(6, 300)
+    chooser = Chooser(rank(votes), [*votes.models, *(f"new{number}" for number in range(2 * REUSED))], seed=0)
+    seen = []
+    for _ in range(7):
+        seen.append(chooser.chances)
+        chooser.draw()
+    assert [a is b for a, b in pairwise(seen)] == [True, True, False] * 2
 
 
 def test_sides_are_even_and_cannot_be_foretold_from_the_draws_before() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,24 @@ def test_bits_per_byte_are_told_of_a_corpus(base: tuple[Corpus, BaseModel], tmp_
         tokenizer.decode(row.tokens_T[row.tokens_T > 0].tolist(), skip_special_tokens=False) for row in first
     )
     assert told[0] == pytest.approx(6400 / len(decoded.encode()) / math.log(2), rel=0.02)
+
+
+def test_rows_are_chosen_for_what_recurs_or_drawn_by_chance(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+    corpus = small_corpus(tmp_path / "corpus")
+    rows = list(read_jsonl(corpus.path / "train.jsonl"))
+    law = [number for number, row in enumerate(rows) if row["source"] == "law"]
+    often, clause = set(law[::4]), rows[law[0]]["text"]
+    for number in law:
+        odd = "".join(random.Random(number).choices("abcdefghijklmnopqrstuvwxyz ", k=len(clause)))
+        rows[number]["text"] = clause if number in often else odd
+    write_jsonl(corpus.path / "train.jsonl", rows)
+    share = {}
+    for choose in (True, False):
+        config = FinetuneStage.Config.model_validate({**SETTINGS, "replay": 0.0, "tokens": 256, "choose": choose})
+        given = supply(config, base[1].path, inputs_of(corpus=corpus, model=base[1]), Recorder(tmp_path / str(choose)))
+        read = [name for number in range(4) for name in given.rows.row(number).documents]
+        share[choose] = sum(name in {rows[number]["id"] for number in often} for name in read) / len(read)
+    assert share[True] >= 0.6 > 2 * share[False], share
 
 
 def test_rows_longer_than_any_document_are_said_and_hold_several(

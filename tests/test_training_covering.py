@@ -37,31 +37,33 @@ def test_the_choice_is_nearly_the_best_and_never_worse_than_greed_may_be(items: 
         assert all(now >= worth(items, (*before, other)) - 0.05 for other in range(len(items)) if other not in before)
 
 
-def text(seed: int = 0, documents: int = 60) -> PackedRows:
-    """Documents of noise; the even ones hold the same clause."""
-    random = np.random.default_rng(seed)
-    clause = random.integers(0, 1000, 40)
-    parts = [
-        np.concatenate((random.integers(0, 1000, 10), clause, random.integers(0, 1000, 13)))
-        if number % 2 == 0
-        else random.integers(0, 1000, 63)
-        for number in range(documents)
-    ]
+def text(documents: int = 60) -> PackedRows:
+    """Documents of noise, a row each; every third holds one clause, every sixth another besides, every tenth a third alone."""
+    random = np.random.default_rng(0)
+    clauses = random.integers(2, 1000, (3, 20))
+    parts = []
+    for number in range(documents):
+        part = random.integers(2, 1000, 63)
+        for clause, (every, begin) in enumerate(((3, 0), (6, 20), (10, 40))):
+            if number % every == (1 if every == 10 else 0):
+                part[begin : begin + 20] = clauses[clause]
+        parts.append(part)
     offsets = np.arange(documents + 1, dtype=np.int64) * 63
-    return PackedRows(
-        np.concatenate(parts), offsets, [str(n) for n in range(documents)], length=64, start=0, end=1, seed=3
-    )
+    names = [str(n) for n in range(documents)]
+    return PackedRows(np.concatenate(parts), offsets, names, length=64, start=0, end=1, seed=3)
 
 
-def names(rows: CoveringRows, numbers: range) -> list[str]:
-    return [rows.row(number).documents[0] for number in numbers]
+def names(rows: CoveringRows, numbers: range) -> list[int]:
+    return [int(rows.row(number).documents[0]) for number in numbers]
 
 
-def test_what_recurs_is_learned_once_and_every_row_comes_once_an_epoch() -> None:
-    rows = CoveringRows(text(), 64, 1, seed=5)
-    assert int(names(rows, range(1))[0]) % 2 == 0, "the clause is in every other document, nothing else recurs"
-    assert sorted(names(rows, range(60)), key=int) == [str(n) for n in range(60)]
-    assert sorted(names(rows, range(60, 120)), key=int) == [str(n) for n in range(60)]
+def test_what_recurs_comes_first_and_once_and_every_row_once_an_epoch() -> None:
+    (first,) = names(CoveringRows(text(), 64, 1, seed=5), range(1))
+    assert first % 6 == 0, "two clauses, one of them the most frequent"
+    rows = CoveringRows(text(), 64, 2, seed=5)
+    two = names(rows, range(2))
+    assert sum(n % 6 == 0 for n in two) == 1 and sum(n % 10 == 1 for n in two) == 1, "a second copy adds nothing"
+    assert sorted(names(rows, range(60))) == sorted(names(rows, range(60, 120))) == list(range(60))
     assert names(rows, range(60, 120)) != names(rows, range(60))
 
 
@@ -69,7 +71,7 @@ def test_the_chosen_come_first_in_an_order_by_seed() -> None:
     orders = [names(CoveringRows(text(), 64, 12, seed), range(12)) for seed in (1, 2)]
     assert set(orders[0]) == set(orders[1]) and orders[0] != orders[1]
     again = CoveringRows(text(), 64, 12, 1)
-    assert [again.row(number).documents[0] for number in reversed(range(12))] == orders[0][::-1]
+    assert [int(again.row(number).documents[0]) for number in reversed(range(12))] == orders[0][::-1]
 
 
 @pytest.mark.parametrize("count", [60, 61, 500])
@@ -79,7 +81,7 @@ def test_where_all_is_read_nothing_is_chosen(count: int) -> None:
 
 
 def test_rows_shorter_than_a_sequence_of_words() -> None:
-    tokens = np.array([5, 6, 5, 6, 7, 8], dtype=np.int64)
-    short = PackedRows(tokens, np.array([0, 2, 4, 6]), list("abc"), length=3, start=0, end=1, seed=0)
-    chosen = CoveringRows(short, 3, 1, seed=0)
-    assert chosen.row(0).documents[0] in "ab", "5 6 recurs, 7 8 does not"
+    tokens = np.array([2, 3, 4, 5, 6, 7, 8, 9, 6, 7, 10, 11, 12, 13], dtype=np.int64)
+    short = PackedRows(tokens, np.arange(0, 15, 2), list("abcdefg"), length=3, start=0, end=1, seed=0)
+    for seed in range(5):
+        assert CoveringRows(short, 3, 1, seed).row(0).documents[0] in "ce", "6 7 recurs, nothing else does"

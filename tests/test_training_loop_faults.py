@@ -162,7 +162,7 @@ def test_few_losses_do_not_tell_what_is_usual() -> None:
     assert fault(4.0, 1.0, usual) and not fault(4.0, 1.0, usual[:20])
 
 
-@given(st.lists(st.floats(0.1, 12.0), min_size=16, max_size=100), st.floats(0.1, 10.0))
+@given(st.lists(st.floats(0.1, 12.0), min_size=LEAST, max_size=100), st.floats(0.1, 10.0))
 def test_a_loss_like_those_before_is_no_fault_and_one_that_is_no_number_is(losses: list[float], norm: float) -> None:
     assert fault(max(losses[-WINDOW:]), norm, losses) == ""
     for loss, size in ((math.nan, norm), (math.inf, norm), (losses[0], math.inf), (losses[0], math.nan)):

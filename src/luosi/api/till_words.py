@@ -100,8 +100,8 @@ def _uncounted(till: Till, entries: Sequence[Entry]) -> Iterator[Sentence]:
     named = ", ".join(f"{name} {counts[name]:,}" for name in most) + (", ..." if len(counts) > NAMED else "")
     if till.traffic == "battles":
         yield said(
-            en=f"not counted: {total} whole answers in battles whose cost is not known ({named})",
-            zh=f"未计入：对战中 {total} 次费用未知的完整回答（{named}）",
+            en=f"not counted: {total} whole answers in battles whose cost or tokens are not known ({named})",
+            zh=f"未计入：对战中 {total} 次费用或词元数未知的完整回答（{named}）",
         )
     else:
         yield said(

@@ -34,7 +34,7 @@ class Used:
     broken: int = 0
     """Requests of the accounts that failed or were cancelled."""
     unpriced: int = 0
-    """Those of them whose cost is not known; of battles, whole answers whose cost, or whose tokens, are not known, which are in no other figure."""
+    """Those of them whose cost is not known; of battles, whole answers whose cost or tokens are not known, which are in no other figure."""
 
     def many(self) -> Used:
         """`MANY` times over, but for those requests that are no answers."""

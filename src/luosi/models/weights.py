@@ -135,7 +135,12 @@ def save_model(folder: Path, state: Mapping[str, Tensor], shape: ModelShape, tok
 
 
 def write_model(folder: Path, tensors: Iterable[tuple[str, Tensor]], shape: ModelShape, tokenizer_folder: Path) -> None:
-    """As `save_model`, of exactly the tensors of a model of `shape`, in any order: each is written as it comes and not held."""
+    """As `save_model`, of exactly the tensors of a model of `shape`, in any order: each is written as it comes and not held.
+
+    Raises:
+        InputError: The tokenizer has ids beyond the vocabulary.
+        OSError: The disk is full, or the file cannot be written.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(tokenizer_folder)
     top = max(tokenizer.get_vocab(with_added_tokens=True).values())
@@ -176,14 +181,18 @@ def _write_f32(path: Path, sizes: Mapping[str, Sequence[int]], tensors: Iterable
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for name, tensor in tensors:
-            assert tuple(tensor.shape) == tuple(sizes[name]), f"{name} has shape {tuple(tensor.shape)}"
-            file.seek(8 + len(text) + begins.pop(name))
-            file.write(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
-    assert not begins, f"no tensors {sorted(begins)}"
-    part.replace(path)
+    try:
+        with part.open("wb") as file:
+            file.write(struct.pack("<Q", len(text)) + text)
+            for name, tensor in tensors:
+                fits = name in begins and tuple(tensor.shape) == tuple(sizes[name])
+                assert fits, f"{name} of shape {tuple(tensor.shape)} is none of the model's, or came twice"
+                file.seek(8 + len(text) + begins.pop(name))
+                file.write(tensor.detach().to("cpu", torch.float32).contiguous().numpy().data)
+        assert not begins, f"no tensors {sorted(begins)}"
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:

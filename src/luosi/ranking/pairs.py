@@ -1,10 +1,10 @@
-"""Which two models to show next: the pair whose vote is expected to narrow the intervals most, by chance, with its propensity told.
+"""Which two models to show next: the pair whose vote is expected to narrow the widest interval most, by chance, with its propensity told.
 
 One more vote between i and j lowers the variance of model k's rating by h s_k^2 / (1 + h v): h is the information such a vote is
 expected to hold (little between the unequal), s the covariance with the difference of the two, v that difference's variance
 (Sherman and Morrison). Models count by a high power of their variance, so that the widest interval shrinks first and no model stays
-provisional for long. Pairs that were drawn and not yet voted on are taken for voted on. A share of the draws is uniform: every pair
-keeps a positive chance. Who pays for what is not known here.
+provisional for long. Pairs that were drawn of one ranking are taken for voted on by the next draw; a new ranking forgets them. A share of
+the draws is uniform: every pair keeps a positive chance. Who pays for what is not known here.
 
 A fair coin decides who stands left. Sides that are evened out exactly can be foretold by whoever counts (of two models, the one that
 stood left less often is next), and who knows the side knows the model; what chance leaves uneven costs little, since the advantage of
@@ -38,6 +38,9 @@ SHARPNESS = 8.0
 """The others go to pairs by this power of what a vote on them is expected to bring."""
 FIRMNESS = 20.0
 """Models count by this power of their variance: nearly only the widest interval does. See docs/log.md."""
+
+REUSED = 200
+"""Chances are made anew after each draw, of so many models after every second, of twice as many after every third: it takes their cube."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,9 @@ class Chooser:
         if ranking is not None and max(len(self.models), len(ranking.votes.models)) <= DENSE:
             with one_thread():
                 self._belief = _Belief.of(ranking, self.models)
-        self._chances: Floats | None = None
+        self._chances = self._edges = np.empty(0)
+        self._drawn = 0
+        self._renew()
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -85,31 +90,32 @@ class Chooser:
     @property
     def chances(self) -> Floats:
         """Of each pair to be drawn next."""
-        if self._chances is None:
-            self._chances = self._of_next()
+        if self._drawn >= 1 + len(self.models) // REUSED:
+            self._renew()
         return self._chances
 
     def draw(self) -> Pair:
         """The next pair, from now on taken for voted on; a coin decides who stands left."""
-        edges = np.cumsum(self.chances)
-        place = int(np.searchsorted(edges, self._random.random() * edges[-1], side="right"))
-        a, b, chance = int(self._first[place]), int(self._second[place]), float(self.chances[place])
+        chances = self.chances
+        place = int(np.searchsorted(self._edges, self._random.random() * self._edges[-1], side="right"))
+        a, b = int(self._first[place]), int(self._second[place])
         if self._belief is not None:
             self._belief.expect(a, b)
-            self._chances = None
+            self._drawn += 1
         if self._random.random() < 0.5:
             a, b = b, a
-        return Pair(self.models[a], self.models[b], chance, len(self._first))
+        return Pair(self.models[a], self.models[b], float(chances[place]), len(chances))
 
-    def _of_next(self) -> Floats:
+    def _renew(self) -> None:
         even = np.full(len(self._first), 1 / len(self._first))
         if self._belief is None:
-            return even
-        with one_thread():
-            gain = self._belief.gains(self._first, self._second)
-        sharp = (gain / gain.max()) ** SHARPNESS
-        chances: Floats = self._uniform * even + (1 - self._uniform) * sharp / sharp.sum()
-        return chances
+            self._chances = even
+        else:
+            with one_thread():
+                gain = self._belief.gains(self._first, self._second)
+            sharp = (gain / gain.max()) ** SHARPNESS
+            self._chances = self._uniform * even + (1 - self._uniform) * sharp / sharp.sum()
+        self._edges, self._drawn = np.cumsum(self._chances), 0
 
 
 @dataclass

@@ -109,10 +109,14 @@ class PackedRows:
             epoch, position = divmod(number * self._length + filled, self.epoch_positions)
             document, within = self._find(epoch, position)
             first, last = int(self._offsets[document]), int(self._offsets[document + 1])
-            whole = np.concatenate([[self._start], self._tokens[first:last], [self._end]]).astype(np.int64)
             take = min(self._length - filled, last - first + 1 - within)
-            tokens[filled : filled + take] = whole[within : within + take]
-            targets[filled : filled + take] = whole[within + 1 : within + take + 1]
+            # position p of a document is predicted from its token p - 1, the first from the start; the last target is the end
+            begin = first + within
+            tokens[filled : filled + take] = self._tokens[begin - 1 : begin - 1 + take] if within else self._start
+            if not within:
+                tokens[filled + 1 : filled + take] = self._tokens[first : first + take - 1]
+            targets[filled : filled + take] = self._end
+            targets[filled : filled + min(take, last - begin)] = self._tokens[begin : min(begin + take, last)]
             segments[filled : filled + take] = len(documents)
             documents.append(self._ids[document])
             filled += take

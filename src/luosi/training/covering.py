@@ -40,7 +40,7 @@ class CoveringRows:
         self._block, self._order = 0, self._first
 
     def row(self, number: int) -> Row:
-        """Row `number`; each row of an epoch comes once."""
+        """Row `number`; each row of a block of about an epoch comes once."""
         block, place = divmod(number, self._size)
         if block != self._block:
             self._order = shuffled(self._size, self._seed, block) if block else self._first

@@ -124,7 +124,7 @@ class _Adapted(torch.autograd.Function):
             product.matrix[rows, product.inputs + ranks.start : product.inputs + ranks.stop] = b * one.scale
         given, x_NI = x_NI, _gated(*x_NI.chunk(2, -1)) if product.gated else x_NI
         wide_NK = torch.cat((x_NI, x_NI @ a_RI.T), 1)
-        # what is given is kept by whoever made it too; what the gate lets through is cheaper to compute anew than to keep
+        # a norm keeps what it gives anyway; what the gate lets through is cheaper to compute anew than to keep
         ctx.save_for_backward(given, wide_NK[:, product.inputs :].clone(), a_RI)
         ctx.product = product
         return F.linear(wide_NK, product.matrix, None if product.stretched else product.bias)

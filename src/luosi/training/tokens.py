@@ -59,6 +59,11 @@ def encode(tokenizer_folder: Path, documents: Iterable[Document]) -> Iterator[tu
             yield document, np.array(encoding.ids, dtype=np.int64)
 
 
+def decode(tokenizer_folder: Path, rows: Iterable[npt.NDArray[np.int64]]) -> str:
+    """The text of rows of token ids, without special tokens; a character that a row cuts in two is lost."""
+    return "".join(load_tokenizer(tokenizer_folder).decode_batch([row.tolist() for row in rows]))
+
+
 def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
     chunk: list[Document] = []
     chars = 0

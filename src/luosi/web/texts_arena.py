@@ -172,8 +172,8 @@ ARENA: dict[str, tuple[str, str]] = {
     "answers_cut": ("Cut at the limit", "到长度上限"),
     "how_drawn": ("How pairs were drawn", "配对如何抽取"),
     "how_drawn_hint": (
-        "By chance, more often where a vote is expected to narrow the intervals most; every pair of models that can answer keeps a share. A fair coin decides who stands left, so that nobody can foretell it. The chance is kept with every battle, and of how many pairs.",
-        "随机抽取，预计最能缩小区间的配对更常被抽中；凡能作答的配对都保有份额。左右由公平硬币决定，无人能预知。每次对战都记录其概率和可抽配对数。",
+        "By chance, more often where a vote is expected to narrow the widest interval most; every pair of models that can answer keeps a share. A fair coin decides who stands left, so that nobody can foretell it. The chance is kept with every battle, and of how many pairs.",
+        "随机抽取，预计最能缩小最宽区间的配对更常被抽中；凡能作答的配对都保有份额。左右由公平硬币决定，无人能预知。每次对战都记录其概率和可抽配对数。",
     ),
     "the_pair": ("Pair", "配对"),
     "chance": ("Chance when drawn", "抽中时的概率"),

@@ -58,7 +58,7 @@ class Config(StageConfig):
     length of each row of a weight is learned by itself, in about a tenth more time and memory."""
     choose: bool = True
     """Learn from those rows of the corpus that hold most of what recurs in it, where it is more than `tokens`; false: from rows drawn by
-    chance."""
+    chance. Replay is always drawn by chance. Not for pairs."""
     system_prompt: str = Field(default="", json_schema_extra=ADDED_LATER)
     """What the bundle is going to be told (export's system_prompt), so that it learns to answer under it. For pairs only."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,18 @@ from luosi.pipeline.stage import Context, Inputs
 from luosi.retrieval.prompt import messages
 from luosi.stages.finetune.config import Config
 from luosi.training.batches import MixedRows, PackedRows, Rows, ShuffledRows
-from luosi.training.covering import CoveringRows
+from luosi.training.covering import MOST_POSITIONS, CoveringRows
 from luosi.training.examples import Example, ExampleRows
 from luosi.training.loop import warn_of_epochs
-from luosi.training.tokens import document_marks, encode, sample
+from luosi.training.tokens import decode, document_marks, encode, sample
 
 SPARE_BYTES_PER_TOKEN = 8
 """So much text is encoded for each token that is needed: above any tokenizer's mean, so that none is read twice for want of text."""
 CHOICE_BYTES_PER_TOKEN = 64
 MOST_CHOICE_BYTES = 32_000_000
-"""And so much where rows are chosen, within this bound: a twentieth of what is looked at is then learned from."""
+"""And so much where rows are chosen, up to this bound, or SPARE_BYTES_PER_TOKEN if that is more."""
+DECODED_ROWS = 512
+"""Of so many rows the bytes are counted."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: 
     first, *others = corpus.sources()
     needed = config.steps * config.batch_tokens
     share = config.replay if others else 0.0
-    main = _packed(config, tokenizer_folder, corpus, [first], needed * (1 - share), choose=config.choose)
+    count = needed // config.sequence
+    replayed_count = int(count * share)
+    main = _packed(config, tokenizer_folder, corpus, [first], count - replayed_count, choose=config.choose)
+    if config.choose and main.rows.epoch_positions > MOST_POSITIONS:
+        context.say(f"rows are drawn by chance: of more than {MOST_POSITIONS:,} tokens none are chosen")
     if main.longest < config.sequence:
         context.say(
             f"no document of {first} is longer than {main.longest} tokens: rows of {config.sequence} hold several each, "
@@ -82,7 +87,7 @@ def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: 
     warn_of_epochs(epochs, context)
     if not share:
         return Supply(main.rows, config.steps, epochs, positions_per_byte=main.positions_per_byte)
-    replayed = _packed(config, tokenizer_folder, corpus, others, needed * share)
+    replayed = _packed(config, tokenizer_folder, corpus, others, replayed_count)
     bytes_per_position = (1 - share) / main.positions_per_byte + share / replayed.positions_per_byte
     rows = MixedRows(main.rows, replayed.rows, share)
     return Supply(rows, config.steps, epochs, positions_per_byte=1 / bytes_per_position)
@@ -102,7 +107,7 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
     epochs = steps * batch_rows * (1 - replay) / rows.epoch_rows
     if not corpus or not replay:
         return Supply(rows, steps, epochs, rows.learned_share)
-    replayed = _packed(config, tokenizer_folder, corpus, corpus.sources(), steps * config.batch_tokens * replay)
+    replayed = _packed(config, tokenizer_folder, corpus, corpus.sources(), int(steps * batch_rows * replay))
     learned = (1 - replay) * rows.learned_share + replay
     return Supply(MixedRows(rows, replayed.rows, replay), steps, epochs, learned)
 
@@ -142,33 +147,33 @@ def _packed(
     tokenizer_folder: Path,
     corpus: Corpus,
     sources: Collection[str],
-    tokens: float,
+    count: int,
     *,
     choose: bool = False,
 ) -> _Text:
+    """Text of `sources` of which `count` rows are going to be read."""
+    tokens = count * config.sequence
     most = SPARE_BYTES_PER_TOKEN * tokens
     if choose:
         most = max(most, min(CHOICE_BYTES_PER_TOKEN * tokens, MOST_CHOICE_BYTES))
-    documents = sample(corpus, sources, max_bytes=int(most) + 1, seed=config.seed)
+    documents = sample(corpus, sources, max_bytes=most + 1, seed=config.seed)
     if not documents:
         raise InputError(
             f"the corpus has no training text of {', '.join(sources)}", hint="its report says what was dropped and why"
         )
-    ids, parts, size = [], [], 0
-    for document, ids_of_tokens in encode(tokenizer_folder, documents):
-        ids.append(document.id)
-        parts.append(ids_of_tokens)
-        size += len(document.text.encode())
+    encoded = [(document.id, ids) for document, ids in encode(tokenizer_folder, documents)]
+    names, parts = zip(*encoded, strict=True)
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
     marks = document_marks(tokenizer_folder)
     packed = PackedRows(
-        np.concatenate(parts), offsets, ids,
+        np.concatenate(parts), offsets, names,
         length=config.sequence, start=marks.start, end=marks.end, seed=config.seed,
     )  # fmt: skip
-    count = math.ceil(tokens / config.sequence)
     rows = (
         CoveringRows(packed, config.sequence, count, config.seed)
         if choose
         else ShuffledRows(packed, config.sequence, config.seed)
     )
-    return _Text(rows, 1 + max(len(part) for part in parts), packed.epoch_positions / size)
+    some = [rows.row(number).tokens_T for number in range(min(max(count, 1), DECODED_ROWS))]
+    size = len(decode(tokenizer_folder, some).encode())
+    return _Text(rows, 1 + max(len(part) for part in parts), len(some) * config.sequence / max(size, 1))
