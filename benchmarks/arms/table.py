@@ -103,11 +103,12 @@ def summary(lines: Lines) -> dict[str, Any]:
         if not rows:
             continue
         choice = chosen(lines, arm) if arm in TUNED else None
+        main = [row for row in rows if row["run"]["shape"] == "main"]
         arms[arm] = {
-            "matrix_parameters": rows[-1]["matrix_parameters"],
-            "parameters": rows[-1]["parameters"],
-            "flop_per_token": rows[-1]["flop"] / rows[-1]["run"]["tokens"],
-            "tokens_per_cpu_s": statistics.median(row["run"]["tokens"] / row["cpu_s"] for row in rows),
+            "matrix_parameters": main[-1]["matrix_parameters"],
+            "parameters": main[-1]["parameters"],
+            "flop_per_token": main[-1]["flop"] / main[-1]["run"]["tokens"],
+            "tokens_per_cpu_s": statistics.median(row["run"]["tokens"] / row["cpu_s"] for row in main),
             "trials": {f"{run.scale:g}": lines.bits(run) for run in trials(lines, arm)} if choice else {},
             "scale": choice.scale if choice else 1.0,
             "batch_tokens": choice.batch_tokens if choice else rows[-1]["run"]["batch_tokens"],
