@@ -147,8 +147,11 @@ class ShuffledRows:
         """Row `number`; each row of a block comes once."""
         block, place = divmod(number, self._size)
         if block != self._block:
-            self._order, self._block = shuffled(self._size, self._seed, block), block
+            self._order, self._block = self._order_of(block), block
         return self._rows.row(block * self._size + int(self._order[place]))
+
+    def _order_of(self, block: int) -> Ints:
+        return shuffled(self._size, self._seed, block)
 
 
 class MixedRows:

@@ -13,7 +13,7 @@ import heapq
 import numpy as np
 import numpy.typing as npt
 
-from luosi.training.batches import Ints, PackedRows, Row, shuffled
+from luosi.training.batches import Ints, PackedRows, Row, ShuffledRows
 
 GRAM = 4
 MOST_POSITIONS = 16_000_000
@@ -22,8 +22,8 @@ _SCALE = 1000
 """Values are whole numbers, so that sums, and with them the choice, are the same everywhere."""
 
 
-class CoveringRows:
-    """The rows of a PackedRows in random order, but the first `count` of them are those that cover most.
+class CoveringRows(ShuffledRows):
+    """As ShuffledRows, but the first `count` rows are those that cover most.
 
     Args:
         rows: Of all the text.
@@ -33,27 +33,15 @@ class CoveringRows:
     """
 
     def __init__(self, rows: PackedRows, length: int, count: int, seed: int) -> None:
-        self._rows, self._seed = rows, seed
-        self.epoch_positions = rows.epoch_positions
-        self._size = max(1, rows.epoch_positions // length)
-        self._first = self._chosen_first(count)
-        self._block, self._order = 0, self._first
+        super().__init__(rows, length, seed)
+        self._first = super()._order_of(0)
+        if count < self._size and self.epoch_positions <= MOST_POSITIONS:
+            chosen = covering([_grams(rows.row(number)) for number in range(self._size)], count)
+            among = np.isin(self._first, chosen)
+            self._first = np.concatenate((self._first[among], self._first[~among]))
 
-    def row(self, number: int) -> Row:
-        """Row `number`; each row of a block of about an epoch comes once."""
-        block, place = divmod(number, self._size)
-        if block != self._block:
-            self._order = shuffled(self._size, self._seed, block) if block else self._first
-            self._block = block
-        return self._rows.row(block * self._size + int(self._order[place]))
-
-    def _chosen_first(self, count: int) -> Ints:
-        order = shuffled(self._size, self._seed)
-        if count >= self._size or self.epoch_positions > MOST_POSITIONS:
-            return order
-        chosen = covering([_grams(self._rows.row(number)) for number in range(self._size)], count)
-        among = np.isin(order, chosen)
-        return np.concatenate((order[among], order[~among]))
+    def _order_of(self, block: int) -> Ints:
+        return super()._order_of(block) if block else self._first
 
 
 def covering(items: list[npt.NDArray[np.uint64]], count: int) -> Ints:

@@ -46,7 +46,7 @@ class Supply:
 class _Text:
     """Rows of documents."""
 
-    rows: CoveringRows | ShuffledRows
+    rows: ShuffledRows
     longest: int
     """Positions of the longest document."""
     positions_per_byte: float
