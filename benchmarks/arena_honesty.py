@@ -1,6 +1,6 @@
 """Whether a ranking of simulated votes says what it may: coverage, peeking, ties, and votes saved by choosing pairs.
 
-    python benchmarks/arena_honesty.py [--quick]
+    python benchmarks/arena_honesty.py [--quick] [--only PART ...]
 
 Every arena is ranked by luosi.ranking itself. Coverage: share of 95 % intervals of ratings that hold the truth; where voters have
 tastes of their own no Bradley-Terry model is true, and the truth is the rating that infinitely many such votes would give. Peeking:
@@ -257,12 +257,13 @@ def choice(random: np.random.Generator) -> list[dict[str, Any]]:
     rows, goal, models = [], 120.0, 25
     print("\nPair choice, 25 models: votes until no 95 % interval is wider than 120 Elo")
     for spread, newcomers, tastes in ((0.7, 0, 0.0), (1.0, 0, 0.0), (1.0, 0, 0.5), (0.7, 5, 0.0), (1.0, 5, 0.0)):
-        arenas = count(100)
+        arenas = count(300)
         needed: dict[bool, list[int]] = {True: [], False: []}
         kept: dict[str, list[Any]] = {"chosen": [], "chosen_weighed": [], "uniform": []}
         best = []
-        for _ in range(arenas):
-            ratings = random.normal(size=models) * spread
+        for arena in range(arenas):
+            # of a stream of their own: the same arenas whatever is drawn in them
+            ratings = np.random.default_rng((SEED, arena)).normal(size=models) * spread
             ratings -= ratings.mean()
             best += [] if newcomers else [most_saved(ratings)]
             old = models - newcomers
@@ -296,23 +297,30 @@ def choice(random: np.random.Generator) -> list[dict[str, Any]]:
     return rows
 
 
+PARTS = (coverage, peeking, ties, choice)
+
+
 def main() -> None:
     """Simulate, print, write."""
     global QUICK
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="a twentieth of the arenas; nothing is written")
-    QUICK = parser.parse_args().quick
+    parser.add_argument(
+        "--only", nargs="+", choices=[part.__name__ for part in PARTS], help="these alone; nothing is written"
+    )
+    asked = parser.parse_args()
+    QUICK = asked.quick
     began = time.process_time()
     print(f"seed {SEED}")
     result: dict[str, Any] = {}
-    for part in (coverage, peeking, ties, choice):
+    for part in [part for part in PARTS if not asked.only or part.__name__ in asked.only]:
         result[part.__name__] = part(np.random.default_rng(SEED))
     result |= {
         "seed": SEED, "cpu_seconds": time.process_time() - began, "python": sys.version.split()[0],
         "numpy": np.__version__, "machine": Workspace().machine().name,
     }  # fmt: skip
     print(f"{result['cpu_seconds']:.0f} CPU seconds")
-    if not QUICK:
+    if not QUICK and not asked.only:
         path = Path(__file__).parent / "results" / "arena_honesty.json"
         path.write_text(json.dumps(result, indent=2) + "\n")
 

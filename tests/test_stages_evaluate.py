@@ -161,6 +161,7 @@ def test_bits_do_not_depend_on_the_batch(tmp_path: Path, monkeypatch: pytest.Mon
     found = []
     for tokens, logits in ((1, 1), (300, 7 * 320), (4096, 1 << 25)):
         monkeypatch.setattr("luosi.stages.evaluate.likelihood.BATCH_TOKENS", tokens)
+        monkeypatch.setattr("luosi.models.logits.CACHED_LOGITS", logits // 3)
         monkeypatch.setattr(likelihood, "LOGITS", logits)
         with Journal(tmp_path / f"{tokens}.jsonl") as journal, torch.inference_mode():
             found.append(document_bits(lm, documents, journal, nothing))

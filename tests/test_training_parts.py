@@ -25,7 +25,7 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
     assert [wsd(step, 3, warmup_fraction=0.0, decay_fraction=0.0) for step in range(3)] == [1.0] * 3
 
 
-@pytest.mark.parametrize("tokens", [1, 127, 128, 700])
+@pytest.mark.parametrize("tokens", [1, 255, 256, 257, 700])
 def test_the_chunked_loss_is_torchs_with_the_same_gradients(tokens: int) -> None:
     generator = torch.Generator().manual_seed(tokens)
     hidden = torch.randn(tokens, 16, generator=generator, requires_grad=True)

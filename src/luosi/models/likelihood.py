@@ -19,12 +19,13 @@ from torch import Tensor
 from luosi.errors import StageError
 from luosi.models.choices import continuations
 from luosi.models.gguf import GGUFModel, read_gguf
+from luosi.models.logits import row_blocks
 from luosi.models.precision import Precision, round_linear_weights
 from luosi.models.tokenizer import END_OF_TEXT
 from luosi.models.transformer import KVCache, Transformer
 from luosi.models.weights import model_from_state
 
-LOGITS = 1 << 25  # at most so many at once, 128 MiB in fp32
+LOGITS = 1 << 25  # at most so many at once
 
 
 class LanguageModel:
@@ -62,11 +63,12 @@ class LanguageModel:
         """-log2 of the probability of each target after the state in the same row."""
         targets_N = torch.tensor(targets, device=self.device)
         head_VC = self.model.head_weight
-        rows = max(1, LOGITS // head_VC.shape[0])
+        most = max(1, LOGITS // head_VC.shape[0])
         nats: list[Tensor] = []
-        for some_NC, some_N in zip(torch.split(hidden_NC, rows), torch.split(targets_N, rows), strict=True):
-            logits_NV = F.linear(some_NC, head_VC).float()
-            nats.append(F.cross_entropy(logits_NV, some_N, reduction="none"))
+        for some_NC, some_N in zip(torch.split(hidden_NC, most), torch.split(targets_N, most), strict=True):
+            logits_NV = F.linear(some_NC, head_VC)
+            for rows in row_blocks(logits_NV):
+                nats.append(F.cross_entropy(logits_NV[rows].float(), some_N[rows], reduction="none"))
         return [value / math.log(2) for value in torch.cat(nats).tolist()]
 
 

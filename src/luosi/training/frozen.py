@@ -133,7 +133,8 @@ class _Adapted(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         given, xa_NR, a_RI = ctx.saved_tensors
         product, dy_NO = ctx.product, grads[0]
-        x_NI = _gated(*given.chunk(2, -1)) if product.gated else given
+        open_NI = F.silu(given.chunk(2, -1)[0]) if product.gated else None
+        x_NI = given if open_NI is None else open_NI * given.chunk(2, -1)[1]
         if ctx.needs_input_grad[0]:
             dwide_NK = dy_NO @ product.matrix
             dxa_NR = dwide_NK[:, product.inputs :]
@@ -147,8 +148,8 @@ class _Adapted(torch.autograd.Function):
         factors: list[Tensor] = []
         for rows, ranks, one in product.adapters:
             factors += [da_RI[ranks], db_OR[rows, ranks].float() * one.scale]
-        if product.gated and dx_NI is not None:
-            dx_NI = _gate_gradients(dx_NI, given)
+        if open_NI is not None and dx_NI is not None:
+            dx_NI = _gate_gradients(dx_NI, given, open_NI)
         return dx_NI, None, *factors
 
 
@@ -228,19 +229,20 @@ class _SwiGLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (h,) = ctx.saved_tensors
-        return _gate_gradients(grads[0], h)
+        return _gate_gradients(grads[0], h, F.silu(h.chunk(2, -1)[0]))
 
 
 def _gated(gate: Tensor, up: Tensor) -> Tensor:
     return F.silu(gate).mul_(up)
 
 
-def _gate_gradients(dy: Tensor, h: Tensor) -> Tensor:
+def _gate_gradients(dy: Tensor, h: Tensor, opened: Tensor) -> Tensor:
+    """With respect to gate and up, [..., side by side]; `opened` is silu(gate), and is written over."""
     gate, up = h.chunk(2, -1)
     dh = torch.empty_like(h)
     dgate, dup = dh.chunk(2, -1)
-    torch.mul(F.silu(gate), dy, out=dup)
-    dgate.copy_(torch.ops.aten.silu_backward(dy * up, gate))
+    torch.mul(opened, dy, out=dup)
+    torch.ops.aten.silu_backward.grad_input(torch.mul(dy, up, out=opened), gate, grad_input=dgate)
     return dh
 
 

@@ -5,6 +5,7 @@ Takes queries, keys and values; knows no model.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -38,23 +39,23 @@ class _Attended(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, mask: Tensor | None) -> Tensor:
         length, size = q_BHTD.shape[2:]
-        if mask is None:
-            mask = torch.ones(length, length, dtype=torch.bool).tril()[None, None]
+        blocks = _blocks(mask, length)
         k, v = k_BKTD.contiguous(), v_BKTD.contiguous()
         q = (q_BHTD * size**-0.5).reshape(*k.shape[:2], -1, length, size)
         y = torch.empty_like(q, memory_format=torch.contiguous_format)
-        for rows in _blocks(length):
-            y[:, :, :, rows] = (_weights(q, k, mask, rows) @ v[:, :, : rows.stop]).view_as(q[:, :, :, rows])
-        ctx.save_for_backward(q, k, v, mask)
+        for rows, barred in blocks:
+            y[:, :, :, rows] = (_weights(q, k, rows, barred) @ v[:, :, : rows.stop]).view_as(q[:, :, :, rows])
+        ctx.save_for_backward(q, k, v)
+        ctx.blocks = blocks
         return y.flatten(1, 2)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        q, k, v, mask = ctx.saved_tensors
+        q, k, v = ctx.saved_tensors
         dy = grads[0].reshape(q.shape)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        for rows in _blocks(q.shape[3]):
-            weights, dy_rows = _weights(q, k, mask, rows), dy[:, :, :, rows].flatten(2, 3)
+        for rows, barred in ctx.blocks:
+            weights, dy_rows = _weights(q, k, rows, barred), dy[:, :, :, rows].flatten(2, 3)
             dv[:, :, : rows.stop] += weights.mT @ dy_rows
             dscores = torch._softmax_backward_data(dy_rows @ v[:, :, : rows.stop].mT, weights, -1, BF16)
             dq[:, :, :, rows] = (dscores @ k[:, :, : rows.stop]).view_as(q[:, :, :, rows])
@@ -62,14 +63,22 @@ class _Attended(torch.autograd.Function):
         return (dq * q.shape[-1] ** -0.5).flatten(1, 2), dk, dv, None
 
 
-def _weights(q: Tensor, k: Tensor, mask: Tensor, rows: slice) -> Tensor:
+def _weights(q: Tensor, k: Tensor, rows: slice, barred: Tensor) -> Tensor:
     """Attention of the queries `rows` of all groups to what stands before them, [B, K, groups x rows, S]."""
     q_rows = q[:, :, :, rows]
-    scores = (q_rows.flatten(2, 3) @ k[:, :, : rows.stop].mT).view(*q_rows.shape[:4], rows.stop)
-    seen = mask[:, :, None, rows, : rows.stop]
-    scores += torch.zeros(seen.shape, dtype=BF16).masked_fill_(~seen, -torch.inf)
-    return torch.softmax(scores, -1).flatten(2, 3)
+    scores = q_rows.flatten(2, 3) @ k[:, :, : rows.stop].mT
+    scores.view(*q_rows.shape[:4], rows.stop).add_(barred)
+    return torch.softmax(scores, -1)
 
 
-def _blocks(length: int) -> list[slice]:
-    return [slice(begin, min(begin + BLOCK, length)) for begin in range(0, length, BLOCK)]
+@lru_cache(maxsize=1)
+def _blocks(mask: Tensor | None, length: int) -> list[tuple[slice, Tensor]]:
+    """Blocks of queries, and what is added to their scores: 0 where `mask` lets them look, -inf where not. Made once for all layers."""
+    if mask is None:
+        mask = torch.ones(length, length, dtype=torch.bool).tril()[None, None]
+    blocks = [slice(begin, min(begin + BLOCK, length)) for begin in range(0, length, BLOCK)]
+    seen = [mask[:, :, None, rows, : rows.stop] for rows in blocks]
+    return [
+        (rows, torch.zeros(one.shape, dtype=BF16).masked_fill_(~one, -torch.inf))
+        for rows, one in zip(blocks, seen, strict=True)
+    ]

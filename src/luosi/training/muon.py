@@ -82,8 +82,9 @@ class Muon(torch.optim.Optimizer):
         if squares_NR1 is not None:
             torch._foreach_copy_(squares, list(squares_NR1.unbind()))
         updates *= RMS * max(matrices[0].shape) ** 0.5
-        weights_NRC = torch.stack(weights)
-        updates += group["weight_decay"] * weights_NRC * (updates * weights_NRC > 0)
+        if group["weight_decay"]:
+            weights_NRC = torch.stack(weights)
+            updates += group["weight_decay"] * weights_NRC * (updates * weights_NRC > 0)
         torch._foreach_add_(weights, list(updates.unbind()), alpha=-group["lr"])
 
     def _held(self, parameter: Tensor, field: str, columns: int) -> Tensor:
