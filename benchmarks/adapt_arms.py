@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 SEQUENCE = 512
+"""Tokens in a row of peft's arm, unless its settings say another."""
 POOL_BYTES = 3_000_000
 """Of the domain's training text, whole documents drawn by the run's seed, is cut into rows for peft: many times what it reads."""
 
@@ -88,10 +89,11 @@ def peft(run: dict[str, Any], model: Path, corpus: Path, folder: Path) -> dict[s
 
     settings = run["settings"]
     set_seed(run["seed"])
-    rows = joined_rows(model, corpus, run["domain"], run["seed"])
+    sequence = settings.get("sequence", SEQUENCE)
+    rows = joined_rows(model, corpus, run["domain"], run["seed"], sequence)
     base = AutoModelForCausalLM.from_pretrained(model, dtype=getattr(torch, settings["dtype"]))
     adapted = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **settings["lora"]))
-    micro = settings["trainer"]["per_device_train_batch_size"] * SEQUENCE
+    micro = settings["trainer"]["per_device_train_batch_size"] * sequence
     steps = run["tokens"] // (micro * settings["trainer"].get("gradient_accumulation_steps", 1))
     arguments = TrainingArguments(
         output_dir=str(folder / "trainer"),
@@ -122,7 +124,7 @@ def peft(run: dict[str, Any], model: Path, corpus: Path, folder: Path) -> dict[s
     shape = read_shape(model)
     targets = sorted({name.split(".")[-1] for name in adapted.targeted_module_names})
     size = lora_parameters(shape, adapted.peft_config["default"].r, targets)
-    watch.flop = training_flop(shape, run["tokens"], SEQUENCE, trainable="lora", adapter_parameters=size)
+    watch.flop = training_flop(shape, run["tokens"], sequence, trainable="lora", adapter_parameters=size)
     result = measured(watch)
     # merged into the weights as they were given, not as rounded for training
     whole = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
@@ -130,15 +132,15 @@ def peft(run: dict[str, Any], model: Path, corpus: Path, folder: Path) -> dict[s
     return result
 
 
-def joined_rows(model: Path, corpus: Path, domain: str, seed: int) -> list[dict[str, list[int]]]:
-    """The domain's documents end to end, each behind the token the model starts a document with, cut into rows of SEQUENCE."""
+def joined_rows(model: Path, corpus: Path, domain: str, seed: int, length: int) -> list[dict[str, list[int]]]:
+    """The domain's documents end to end, each behind the token the model starts a document with, cut into rows of `length` tokens."""
     from luosi.artifacts import Corpus
     from luosi.training.tokens import document_marks, encode, sample
 
     start = document_marks(model).start
     documents = sample(Corpus(corpus), [domain], max_bytes=POOL_BYTES, seed=seed)
     ids = [token for _, tokens in encode(model, documents) for token in (start, *tokens.tolist())]
-    rows = [ids[begin : begin + SEQUENCE] for begin in range(0, len(ids) - SEQUENCE + 1, SEQUENCE)]
+    rows = [ids[begin : begin + length] for begin in range(0, len(ids) - length + 1, length)]
     return [{"input_ids": row, "labels": row} for row in rows]
 
 

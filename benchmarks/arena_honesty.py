@@ -212,7 +212,7 @@ def grown(
     random: np.random.Generator, ratings: Any, start: Votes, goal: float, choose: bool, tastes: float
 ) -> tuple[int, dict[str, Any], float]:
     """Votes until no interval is wider than the goal (Elo), the ranking then by weights, and the mean width."""
-    models, batch = list(names(len(ratings))), 100
+    models, batch = list(names(len(ratings))), 50
     votes, place = start, {name: i for i, name in enumerate(models)}
     while True:
         found = rank(votes, cluster="none", checks=False)
@@ -285,13 +285,14 @@ def choice(random: np.random.Generator) -> list[dict[str, Any]]:
             "spread_sd": spread, "newcomers": newcomers, "tastes_sd": tastes, "arenas": arenas,
             "votes_chosen": float(np.mean(needed[True])), "votes_uniform": float(np.mean(needed[False])),
             "saved": {"mean": float(1 - ratio.mean()), "half": 1.96 * float(ratio.std()) / math.sqrt(arenas)},
+            "saved_of_all": float(1 - np.sum(needed[True]) / np.sum(needed[False])),
             "most": float(np.mean(best)) if best else None, **{k: share(v) for k, v in kept.items()},
         }  # fmt: skip
         rows.append(row)
         most = f" of at most {row['most']:.1%} with the ratings known" if best else ""
         print(
             f"ratings sd {spread * ELO:.0f} Elo, {newcomers} newcomers, tastes sd {tastes}: {row['votes_chosen']:,.0f} votes for "
-            f"{row['votes_uniform']:,.0f}, saved {text(row['saved'])}{most}; covers {text(row['chosen'])} (weighed "
+            f"{row['votes_uniform']:,.0f} ({row['saved_of_all']:.1%} less), saved in an arena {text(row['saved'])}{most}; covers {text(row['chosen'])} (weighed "
             f"{text(row['chosen_weighed'])}, uniform {text(row['uniform'])})", flush=True,
         )  # fmt: skip
     return rows

@@ -113,7 +113,7 @@ def test_an_adapter_cut_short_ends_in_the_same_bytes(
 
 
 def test_layers_below_the_adapters_cost_no_way_back() -> None:
-    config = FinetuneStage.Config()
+    config = FinetuneStage.Config(sequence=512, batch_tokens=512)
     whole = step_flop(config, SHAPE)
     adapters = lora_parameters(SHAPE, config.rank, config.targets)
     assert whole == training_flop(SHAPE, 512, 512, trainable="lora", adapter_parameters=adapters)
@@ -122,6 +122,41 @@ def test_layers_below_the_adapters_cost_no_way_back() -> None:
     upper = SHAPE.model_copy(update={"layers": 2})
     trained = training_flop(upper, 512, 512, trainable="lora", adapter_parameters=adapters // 2)
     assert half == pytest.approx(trained + forward_flop(SHAPE, 512, 512) - forward_flop(upper, 512, 512))
+
+
+@pytest.mark.parametrize(
+    ("given", "pairs", "context", "expected"),
+    [
+        ({}, False, 2048, (256, 256, "muon", 2e-3)),
+        ({"tokens": 4 * 32_768}, False, 2048, (256, 256, "muon", 1e-3)),
+        ({"batch_tokens": 1024}, False, 2048, (256, 1024, "muon", 4e-3)),
+        ({"batch_tokens": 64}, False, 2048, (64, 64, "muon", 1e-3)),
+        ({}, False, 64, (64, 64, "muon", 1e-3)),
+        ({"sequence": 768}, True, 2048, (768, 768, "adamw", 1e-3)),
+        ({}, True, 2048, (512, 512, "adamw", 1e-3)),
+        ({"adapter": "dora"}, False, None, (256, 256, "adamw", 1e-3)),
+        ({"optimizer": "adamw", "learning_rate": 3e-4}, False, None, (256, 256, "adamw", 3e-4)),
+        ({"optimizer": "muon"}, True, None, (512, 512, "muon", 2e-3 * 2**0.5)),
+        ({"method": "full", "learning_rate": 1e-4}, False, None, (256, 256, "adamw", 1e-4)),
+    ],
+)
+def test_what_is_not_set_follows_the_rules(
+    given: dict[str, object], pairs: bool, context: int | None, expected: tuple[object, ...]
+) -> None:
+    config = FinetuneStage.Config.model_validate({"tokens": 32_768, **given}).settled(pairs=pairs, context=context)
+    *settled, rate = expected
+    assert [config.sequence, config.batch_tokens, config.optimizer] == settled
+    assert config.learning_rate == pytest.approx(rate)
+    assert config.settled(pairs=not pairs, context=context) == config
+
+
+def test_a_step_that_the_rule_for_rows_does_not_divide_is_refused() -> None:
+    with pytest.raises(InputError, match="batch_tokens 300 is not a multiple of 256"):
+        FinetuneStage.Config(batch_tokens=300).settled(pairs=False)
+    with pytest.raises(ValidationError, match="nothing to predict"):
+        FinetuneStage.Config(sequence=1)
+    with pytest.raises(ValidationError, match="needs its own learning_rate"):
+        FinetuneStage.Config(method="full", learning_rate=0.0)
 
 
 def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:

@@ -150,7 +150,12 @@ class Job:
     @property
     def replay(self) -> float:
         """Share of the training tokens that is not from the first text."""
-        return 0.1 if len(self.texts) > 1 else 0.0
+        return 0.05 if len(self.texts) > 1 else 0.0
+
+    @property
+    def row(self) -> int:
+        """Tokens of text that the model adapts to at a time, and in a step."""
+        return min(TEXT_ROW, self.model.shape.context)
 
     def document_chars(self, evidence: Evidence) -> int:
         """Longest document: short enough that several make up what is held out, which has to come in whole documents."""
@@ -210,7 +215,7 @@ def _data(job: Job, choice: Choice) -> dict[str, Step]:
 
 def _models(job: Job, choice: Choice) -> dict[str, Step]:
     tuning = {"tokens": choice.tokens, "replay": job.replay, "precision": job.precision, "compile": choice.compile}
-    tuning["sequence"] = min(512, job.model.shape.context)
+    tuning["sequence"] = tuning["batch_tokens"] = job.row
     prompt = {"system_prompt": job.system_prompt} if job.system_prompt else {}
     adapted = {"name": f"{job.model.name}-{job.name}", **prompt}
     return {
@@ -244,10 +249,12 @@ def _tuned(job: Job, choice: Choice) -> dict[str, Step]:
     }
 
 
+TEXT_ROW = 256
+"""Many small steps teach most: docs/log.md."""
 SFT_ROW = 768
 """Tokens: a question, three passages and the answer fit in it."""
 SFT_EPOCHS = 2.0
-SFT_RATE = 5e-4
+SFT_RATE, SFT_DECAY = 5e-4, 0.5
 """Of the LoRA on pairs: the best of three on SmolLM2-135M (docs/log.md)."""
 PASSAGES, FEWER_PASSAGES = 3, 2
 """Shown with a question: a small model makes no more of five, and takes nearly twice the time to read them. Fewer where a vocabulary
@@ -262,6 +269,7 @@ def _sft(job: Job) -> Table:
     return {
         "epochs": SFT_EPOCHS,
         "learning_rate": SFT_RATE,
+        "decay_fraction": SFT_DECAY,
         "sequence": row,
         "batch_tokens": row,
         "precision": job.precision,

@@ -30,7 +30,7 @@ from luosi.plan.writer import dump
 from luosi.retrieval.packages import EncoderName
 
 POINTS: tuple[Point, Point] = ("p50", "p90")
-LEAST_BATCHES = 8
+LEAST_BATCHES = 16
 """Fewer optimizer steps than this teach a LoRA next to nothing."""
 
 ENCODER_SHARE = 0.35
@@ -90,7 +90,7 @@ class _Search:
     @property
     def batch(self) -> int:
         """Tokens of one optimizer step."""
-        return int(self.job.complete("finetune", {"tokens": 1_000_000})["batch_tokens"])
+        return self.job.row
 
     @property
     def most(self) -> int:
@@ -255,6 +255,7 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
         "steps.adapt.replay": "The other texts, so that less is forgotten."
         if job.replay
         else "There is no other text.",
+        "steps.adapt.learning_rate": "0: by the rule of the optimizer, which falls as the tokens grow.",
         "steps.adapt.precision": f"{precision}.",
         "steps.adapt.compile": "Compiling pays for itself in a run of this length."
         if choice.compile

@@ -43,6 +43,7 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
 def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
     source = inputs.artifact("model", ModelArtifact)
     shape = source.shape()
+    config = config.settled(pairs=bool(inputs.all("pairs")), context=shape.context)
     if config.sequence > shape.context:
         raise InputError(
             f"sequence is {config.sequence}, but the model was made for {shape.context} tokens at most",

@@ -1,14 +1,24 @@
-"""Settings of `finetune`: what is trained, on how much text, how it learns."""
+"""Settings of `finetune`: what is trained, on how much text, how it learns; and the rules that stand behind what is not set.
+
+The rules know the kind of material and the number of tokens; they were measured on one model (docs/log.md).
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from luosi.errors import InputError
 from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
-LORA_RATE, FULL_RATE = 1e-3, 1e-4
+FULL_RATE, ADAMW_RATE, MUON_RATE = 1e-4, 1e-3, 2e-3
+MUON_TOKENS = 32_768
+"""At so many tokens of text, MUON_RATE does best; it falls with the root of their number and of the steps' (McCandlish et al. 2018,
+arXiv:1812.06162, of batches; of longer runs see docs/log.md)."""
+TEXT_ROW, PAIRS_ROW = 256, 512
+"""Tokens in a row, one row a step: text teaches most by many small steps, a pair must fit into its row."""
 
 Projection = Literal["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -24,22 +34,23 @@ class Config(StageConfig):
     """Of a LoRA: its output counts alpha / rank times, of an rsLoRA alpha / sqrt(rank) times."""
     targets: tuple[Projection, ...] = Field(default=get_args(Projection), min_length=1)
     """Projections that get an adapter."""
-    learning_rate: float = Field(default=LORA_RATE, gt=0)
-    """Peak, of AdamW; must be given for "full", where 0.0001 is usual. For a LoRA on a few hundred pairs 0.0005 did best, with two epochs
-    and one row a step."""
+    learning_rate: float = Field(default=0.0, ge=0)
+    """Peak; 0 for the optimizer's rule: Muon 0.002 for 32,768 tokens of 256 a step, falling with the root of `tokens` and rising with that of
+    `batch_tokens`, AdamW 0.001. Must be given for "full", where 0.0001 is usual. For a LoRA on a few hundred pairs 0.0005 did best,
+    with two epochs and one row a step."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of matrices, per step and unit of learning rate."""
     tokens: int = Field(default=28_000, gt=0)
     """To train on, replay included; rounded up to whole steps."""
-    sequence: int = Field(default=512, gt=1)
-    """Tokens in a row."""
-    batch_tokens: int = Field(default=512, gt=0)
-    """Tokens per step; a multiple of `sequence`."""
-    replay: float = Field(default=0.1, ge=0, lt=1)
+    sequence: int = Field(default=0, ge=0)
+    """Tokens in a row; 0 for 256 of text and 512 of pairs, or the model's context where that is shorter."""
+    batch_tokens: int = Field(default=0, ge=0)
+    """Tokens per step, a multiple of `sequence`; 0 for one row."""
+    replay: float = Field(default=0.05, ge=0, lt=1)
     """Share of rows from sources other than the corpus's first, against forgetting; beside pairs, from the whole corpus, if given."""
     warmup_fraction: float = Field(default=0.1, ge=0, le=1)
     """Share of the steps over which the learning rate rises."""
-    decay_fraction: float = Field(default=0.5, ge=0, le=1)
+    decay_fraction: float = Field(default=0.9, ge=0, le=1)
     """Share of the steps over which it falls to 0."""
     seed: int = 0
     """Of the adapters' first weights, the choice and the order of the data."""
@@ -49,8 +60,8 @@ class Config(StageConfig):
     """Use torch.compile: pays only for runs of many minutes."""
     epochs: float = Field(default=0.0, ge=0, json_schema_extra=ADDED_LATER)
     """Passes over the pairs; 0 for as many as make up `tokens`. For pairs only."""
-    optimizer: Literal["adamw", "muon"] = Field(default="adamw", json_schema_extra=ADDED_LATER)
-    """Of the adapters of a LoRA; Muon, at a learning_rate of 0.0015, may learn faster from little text."""
+    optimizer: Literal["auto", "adamw", "muon"] = Field(default="auto", json_schema_extra=ADDED_LATER)
+    """Of the adapters of a LoRA; "auto": Muon for text, AdamW for pairs and for "dora"."""
     top_layers: int = Field(default=0, ge=0, json_schema_extra=ADDED_LATER)
     """Of a LoRA: adapters in so many of the last layers only: half of them takes 0.7 of the time and learns 0.8 as much; 0 for all."""
     adapter: Literal["lora", "rslora", "dora"] = Field(default="lora", json_schema_extra=ADDED_LATER)
@@ -64,15 +75,17 @@ class Config(StageConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.method == "full" and "learning_rate" not in self.model_fields_set:
+        if self.method == "full" and not self.learning_rate:
             raise ValueError(
                 f'method "full" needs its own learning_rate: {FULL_RATE:g} is usual, the default is for "lora"'
             )
-        if self.batch_tokens % self.sequence:
+        if self.sequence == 1:
+            raise ValueError("a row of 1 token has nothing to predict: set sequence to 2 or more, or to 0")
+        if self.sequence and self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
         if self.method == "full":
-            for field in ("top_layers", "optimizer", "adapter"):
-                if getattr(self, field) != type(self).model_fields[field].default:
+            for field, allowed in (("top_layers", (0,)), ("optimizer", ("auto", "adamw")), ("adapter", ("lora",))):
+                if getattr(self, field) not in allowed:
                     raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
         if self.adapter == "dora" and self.optimizer == "muon":
             raise ValueError(
@@ -80,9 +93,35 @@ class Config(StageConfig):
             )
         return self
 
+    def settled(self, *, pairs: bool, context: int | None = None) -> Self:
+        """With the rules' values for what is not set, for text or `pairs` and a model made for `context` tokens.
+
+        Raises:
+            InputError: `batch_tokens` is set, `sequence` is not, and its rule does not divide them.
+        """
+        row = PAIRS_ROW if pairs else TEXT_ROW
+        sequence = self.sequence or min(row, context or row, self.batch_tokens or row)
+        batch = self.batch_tokens or sequence
+        if batch % sequence:
+            raise InputError(f"batch_tokens {batch} is not a multiple of {sequence}", hint="set sequence too")
+        optimizer = self.optimizer
+        if optimizer == "auto":
+            optimizer = "muon" if self.method == "lora" and self.adapter != "dora" and not pairs else "adamw"
+        rule = (
+            MUON_RATE * math.sqrt(MUON_TOKENS / self.tokens * batch / TEXT_ROW) if optimizer == "muon" else ADAMW_RATE
+        )
+        return self.model_copy(
+            update={
+                "sequence": sequence,
+                "batch_tokens": batch,
+                "optimizer": optimizer,
+                "learning_rate": self.learning_rate or rule,
+            }
+        )
+
     @property
     def steps(self) -> int:
-        """Updates: enough for `tokens`; with `epochs`, the pairs say how many."""
+        """Updates of a settled config: enough for `tokens`; with `epochs`, the pairs say how many."""
         return -(-self.tokens // self.batch_tokens)
 
 

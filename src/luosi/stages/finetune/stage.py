@@ -36,7 +36,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
     """See the module."""
 
     name: ClassVar[str] = "finetune"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     Config = FinetuneConfig
     Runtime = FinetuneRuntime
     inputs: ClassVar[Mapping[str, Role]] = {
@@ -49,6 +49,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
     def predict(self, config: FinetuneConfig, inputs: Mapping[str, Sequence[Facts]]) -> Facts:
         """The model's shape stays."""
         shape = inputs["model"][0].shape
+        config = _settled(config, shape, inputs)
         return Facts(shape=shape, tokens=_steps(config, shape, inputs) * config.batch_tokens)
 
     def estimate(self, config: FinetuneConfig, inputs: Mapping[str, Sequence[Facts]], machine: Machine) -> Estimate:
@@ -56,6 +57,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
         shape = inputs["model"][0].shape
         if shape is None:
             return machine.estimate(self.name, seconds=60.0)
+        config = _settled(config, shape, inputs)
         trained = shape.parameters if config.method == "full" else lora_parameters(shape, config.rank, config.targets)
         learned = LEARNED_SHARE if inputs.get("pairs") else 1.0
         flop = _steps(config, shape, inputs) * step_flop(config, shape, learned)
@@ -75,7 +77,7 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
 
 
 def step_flop(config: FinetuneConfig, shape: ModelShape, learned_share: float = 1.0) -> float:
-    """FLOP of one step in which a `learned_share` of the positions is learned from: the others need no logits."""
+    """FLOP of one step of a settled config in which a `learned_share` of the positions is learned from: the others need no logits."""
     tokens, top = config.batch_tokens, min(config.top_layers or shape.layers, shape.layers)
     adapters = (
         lora_parameters(shape, config.rank, config.targets) * top // shape.layers if config.method == "lora" else 0
@@ -90,6 +92,10 @@ def step_flop(config: FinetuneConfig, shape: ModelShape, learned_share: float = 
     products = 2 if config.method == "lora" else 3
     head = products * 2 * shape.vocab_size * shape.width
     return whole - (1 - learned_share) * tokens * head
+
+
+def _settled(config: FinetuneConfig, shape: ModelShape | None, inputs: Mapping[str, Sequence[Facts]]) -> FinetuneConfig:
+    return config.settled(pairs=bool(inputs.get("pairs")), context=shape.context if shape else None)
 
 
 def _steps(config: FinetuneConfig, shape: ModelShape | None, inputs: Mapping[str, Sequence[Facts]]) -> int:
