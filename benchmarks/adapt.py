@@ -47,7 +47,7 @@ SEEDS, TRIAL_SEED = (0, 1, 2), 100
 FIRST, SECOND, THIRD = DOMAINS = "legal", "phenotypes", "docstrings"
 FINALS = [*((seed, FIRST) for seed in SEEDS), (SEEDS[0], SECOND), (SEEDS[0], THIRD)]
 SCALES = (0.5, 1.0, 2.0, 4.0)
-PEFT_RATE, LUOSI_RATE = 1e-3, 1e-3
+RATE = 1e-3
 """Multiplied by SCALES in the trials, so that each arm's best rate has worse ones on both sides."""
 BATCHES = (512, 256, 2048, 8192)
 """Tokens of a step of peft's arm: the rates are tried with the first; Luosi's arm has its default."""
@@ -82,8 +82,8 @@ def runs(rows: Sequence[Run]) -> Iterator[Run]:
     for domain in DOMAINS:
         yield {"arm": "unmodified", "domain": domain, "tokens": 0, "seed": 0, "settings": {}, "score": [*DOMAINS]}
     trial = {"domain": FIRST, "tokens": TRIAL, "seed": TRIAL_SEED, "score": [FIRST]}
-    luosi = [{"arm": "luosi", **trial, "settings": {"learning_rate": LUOSI_RATE * scale}} for scale in SCALES]
-    rates = [{"arm": "peft_tuned", **trial, "settings": peft_settings(PEFT_RATE * s, BATCHES[0])} for s in SCALES]
+    luosi = [{"arm": "luosi", **trial, "settings": {"learning_rate": RATE * scale}} for scale in SCALES]
+    rates = [{"arm": "peft_tuned", **trial, "settings": peft_settings(RATE * s, BATCHES[0])} for s in SCALES]
     yield from [*rates, *luosi]
     chosen = {"luosi": best(rows, luosi), "peft_tuned": None}
     if rate := best(rows, rates):

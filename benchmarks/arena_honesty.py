@@ -292,8 +292,8 @@ def choice(random: np.random.Generator) -> list[dict[str, Any]]:
         most = f" of at most {row['most']:.1%} with the ratings known" if best else ""
         print(
             f"ratings sd {spread * ELO:.0f} Elo, {newcomers} newcomers, tastes sd {tastes}: {row['votes_chosen']:,.0f} votes for "
-            f"{row['votes_uniform']:,.0f} ({row['saved_of_all']:.1%} less), saved in an arena {text(row['saved'])}{most}; covers {text(row['chosen'])} (weighed "
-            f"{text(row['chosen_weighed'])}, uniform {text(row['uniform'])})", flush=True,
+            f"{row['votes_uniform']:,.0f} ({row['saved_of_all']:.1%} less), saved in an arena {text(row['saved'])}{most}; "
+            f"covers {text(row['chosen'])} (weighed {text(row['chosen_weighed'])}, uniform {text(row['uniform'])})", flush=True,
         )  # fmt: skip
     return rows
 

@@ -13,10 +13,10 @@ from pydantic import Field, model_validator
 from luosi.errors import InputError
 from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
-FULL_RATE, ADAMW_RATE, MUON_RATE = 1e-4, 1e-3, 2e-3
-MUON_TOKENS = 32_768
-"""At so many tokens of text, MUON_RATE does best; it falls with the root of their number and of the steps' (McCandlish et al. 2018,
-arXiv:1812.06162, of batches; of longer runs see docs/log.md)."""
+FULL_RATE, PAIRS_RATE = 1e-4, 5e-4
+TEXT_RATES, RATED_TOKENS = {"adamw": 1e-3, "muon": 2e-3}, 32_768
+"""Best for so many tokens of text in rows of TEXT_ROW, one a step. They fall with the root of the tokens and rise with that of a step's
+(Malladi et al. 2022, arXiv:2205.10287)."""
 TEXT_ROW, PAIRS_ROW = 256, 512
 """Tokens in a row, one row a step: text teaches most by many small steps, a pair must fit into its row."""
 
@@ -35,9 +35,9 @@ class Config(StageConfig):
     targets: tuple[Projection, ...] = Field(default=get_args(Projection), min_length=1)
     """Projections that get an adapter."""
     learning_rate: float = Field(default=0.0, ge=0)
-    """Peak; 0 for the optimizer's rule: Muon 0.002 for 32,768 tokens of 256 a step, falling with the root of `tokens` and rising with that of
-    `batch_tokens`, AdamW 0.001. Must be given for "full", where 0.0001 is usual. For a LoRA on a few hundred pairs 0.0005 did best,
-    with two epochs and one row a step."""
+    """Peak; 0 for the rule: of text, AdamW 0.001 (Muon 0.002) for 32,768 tokens of 256 a step, falling with the root of `tokens` and rising
+    with that of `batch_tokens`; of pairs 0.0005, which did best for a few hundred of them, one row a step, two epochs. Must be given
+    for "full", where 0.0001 is usual."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of matrices, per step and unit of learning rate."""
     tokens: int = Field(default=28_000, gt=0)
@@ -60,8 +60,8 @@ class Config(StageConfig):
     """Use torch.compile: pays only for runs of many minutes."""
     epochs: float = Field(default=0.0, ge=0, json_schema_extra=ADDED_LATER)
     """Passes over the pairs; 0 for as many as make up `tokens`. For pairs only."""
-    optimizer: Literal["auto", "adamw", "muon"] = Field(default="auto", json_schema_extra=ADDED_LATER)
-    """Of the adapters of a LoRA; "auto": Muon for text, AdamW for pairs and for "dora"."""
+    optimizer: Literal["adamw", "muon"] = Field(default="adamw", json_schema_extra=ADDED_LATER)
+    """Of the adapters of a LoRA; of so small steps Muon learns no faster."""
     top_layers: int = Field(default=0, ge=0, json_schema_extra=ADDED_LATER)
     """Of a LoRA: adapters in so many of the last layers only: half of them takes 0.7 of the time and learns 0.8 as much; 0 for all."""
     adapter: Literal["lora", "rslora", "dora"] = Field(default="lora", json_schema_extra=ADDED_LATER)
@@ -84,8 +84,8 @@ class Config(StageConfig):
         if self.sequence and self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
         if self.method == "full":
-            for field, allowed in (("top_layers", (0,)), ("optimizer", ("auto", "adamw")), ("adapter", ("lora",))):
-                if getattr(self, field) not in allowed:
+            for field in ("top_layers", "optimizer", "adapter"):
+                if getattr(self, field) != type(self).model_fields[field].default:
                     raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
         if self.adapter == "dora" and self.optimizer == "muon":
             raise ValueError(
@@ -104,20 +104,9 @@ class Config(StageConfig):
         batch = self.batch_tokens or sequence
         if batch % sequence:
             raise InputError(f"batch_tokens {batch} is not a multiple of {sequence}", hint="set sequence too")
-        optimizer = self.optimizer
-        if optimizer == "auto":
-            optimizer = "muon" if self.method == "lora" and self.adapter != "dora" and not pairs else "adamw"
-        rule = (
-            MUON_RATE * math.sqrt(MUON_TOKENS / self.tokens * batch / TEXT_ROW) if optimizer == "muon" else ADAMW_RATE
-        )
-        return self.model_copy(
-            update={
-                "sequence": sequence,
-                "batch_tokens": batch,
-                "optimizer": optimizer,
-                "learning_rate": self.learning_rate or rule,
-            }
-        )
+        scale = math.sqrt(RATED_TOKENS / self.tokens * batch / TEXT_ROW)
+        rate = self.learning_rate or (PAIRS_RATE if pairs else TEXT_RATES[self.optimizer] * scale)
+        return self.model_copy(update={"sequence": sequence, "batch_tokens": batch, "learning_rate": rate})
 
     @property
     def steps(self) -> int:
