@@ -35,7 +35,7 @@ MACHINE = Machine(
 RATES = Rates(machine_hour=Price(money=Money(nano=10**8, currency="USD"), unit="machine_hour", source="", date=""))
 BATCH = 256
 DEFAULTS: dict[str, dict[str, Any]] = {
-    "finetune": {"rank": 16, "learning_rate": 0.0},
+    "finetune": {"rank": 16, "learning_rate": 1e-3},
     "pretrain": {"batch_tokens": 4096, "matrix_lr": 0.005, "vector_lr": 0.015},
 }
 

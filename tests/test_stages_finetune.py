@@ -127,22 +127,20 @@ def test_layers_below_the_adapters_cost_no_way_back() -> None:
 @pytest.mark.parametrize(
     ("given", "pairs", "context", "expected"),
     [
-        ({}, False, 2048, (256, 256, 1e-3)),
-        ({"tokens": 4 * 32_768}, False, 2048, (256, 256, 5e-4)),
-        ({"batch_tokens": 1024}, False, 2048, (256, 1024, 2e-3)),
-        ({"batch_tokens": 64}, False, 2048, (64, 64, 5e-4)),
-        ({"optimizer": "muon"}, False, 64, (64, 64, 1e-3)),
-        ({"learning_rate": 3e-4}, False, None, (256, 256, 3e-4)),
-        ({"method": "full", "learning_rate": 1e-4}, False, None, (256, 256, 1e-4)),
-        ({"sequence": 768}, True, 2048, (768, 768, 5e-4)),
-        ({"tokens": 128}, True, 2048, (512, 512, 5e-4)),
+        ({}, False, 2048, (256, 256)),
+        ({"batch_tokens": 1024}, False, None, (256, 1024)),
+        ({"batch_tokens": 64}, False, 2048, (64, 64)),
+        ({}, False, 64, (64, 64)),
+        ({"sequence": 768}, True, 2048, (768, 768)),
+        ({}, True, 2048, (512, 512)),
+        ({}, True, None, (512, 512)),
     ],
 )
-def test_what_is_not_set_follows_the_rules(
-    given: dict[str, object], pairs: bool, context: int | None, expected: tuple[object, ...]
+def test_rows_and_steps_that_are_not_set_fit_the_material(
+    given: dict[str, object], pairs: bool, context: int | None, expected: tuple[int, int]
 ) -> None:
-    config = FinetuneStage.Config.model_validate({"tokens": 32_768, **given}).settled(pairs=pairs, context=context)
-    assert (config.sequence, config.batch_tokens, config.learning_rate) == pytest.approx(expected)
+    config = FinetuneStage.Config.model_validate(given).settled(pairs=pairs, context=context)
+    assert (config.sequence, config.batch_tokens) == expected
     assert config.settled(pairs=not pairs, context=context) == config
 
 
@@ -151,8 +149,6 @@ def test_a_step_that_the_rule_for_rows_does_not_divide_is_refused() -> None:
         FinetuneStage.Config(batch_tokens=300).settled(pairs=False)
     with pytest.raises(ValidationError, match="nothing to predict"):
         FinetuneStage.Config(sequence=1)
-    with pytest.raises(ValidationError, match="needs its own learning_rate"):
-        FinetuneStage.Config(method="full", learning_rate=0.0)
 
 
 def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:

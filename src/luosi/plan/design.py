@@ -255,7 +255,6 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
         "steps.adapt.replay": "The other texts, so that less is forgotten."
         if job.replay
         else "There is no other text.",
-        "steps.adapt.learning_rate": "0: by a rule, which falls as the tokens grow.",
         "steps.adapt.precision": f"{precision}.",
         "steps.adapt.compile": "Compiling pays for itself in a run of this length."
         if choice.compile

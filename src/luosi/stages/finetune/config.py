@@ -1,11 +1,7 @@
-"""Settings of `finetune`: what is trained, on how much text, how it learns; and the rules that stand behind what is not set.
-
-The rules know the kind of material and the number of tokens; they were measured on one model (docs/log.md).
-"""
+"""Settings of `finetune`: what is trained, on how much text, how it learns."""
 
 from __future__ import annotations
 
-import math
 from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
@@ -13,10 +9,7 @@ from pydantic import Field, model_validator
 from luosi.errors import InputError
 from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
-FULL_RATE, PAIRS_RATE = 1e-4, 5e-4
-TEXT_RATES, RATED_TOKENS = {"adamw": 1e-3, "muon": 2e-3}, 32_768
-"""Best for so many tokens of text in rows of TEXT_ROW, one a step. They fall with the root of the tokens and rise with that of a step's
-(Malladi et al. 2022, arXiv:2205.10287)."""
+LORA_RATE, FULL_RATE = 1e-3, 1e-4
 TEXT_ROW, PAIRS_ROW = 256, 512
 """Tokens in a row, one row a step: text teaches most by many small steps, a pair must fit into its row."""
 
@@ -34,10 +27,9 @@ class Config(StageConfig):
     """Of a LoRA: its output counts alpha / rank times, of an rsLoRA alpha / sqrt(rank) times."""
     targets: tuple[Projection, ...] = Field(default=get_args(Projection), min_length=1)
     """Projections that get an adapter."""
-    learning_rate: float = Field(default=0.0, ge=0)
-    """Peak; 0 for the rule: of text, AdamW 0.001 (Muon 0.002) for 32,768 tokens of 256 a step, falling with the root of `tokens` and rising
-    with that of `batch_tokens`; of pairs 0.0005, which did best for a few hundred of them, one row a step, two epochs. Must be given
-    for "full", where 0.0001 is usual."""
+    learning_rate: float = Field(default=LORA_RATE, gt=0)
+    """Peak; must be given for "full", where 0.0001 is usual. For a LoRA on a few hundred pairs 0.0005 did best, with two epochs and one row
+    a step."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of matrices, per step and unit of learning rate."""
     tokens: int = Field(default=28_000, gt=0)
@@ -61,7 +53,7 @@ class Config(StageConfig):
     epochs: float = Field(default=0.0, ge=0, json_schema_extra=ADDED_LATER)
     """Passes over the pairs; 0 for as many as make up `tokens`. For pairs only."""
     optimizer: Literal["adamw", "muon"] = Field(default="adamw", json_schema_extra=ADDED_LATER)
-    """Of the adapters of a LoRA; of so small steps Muon learns no faster."""
+    """Of the adapters of a LoRA; of small steps Muon, at twice the rate, learns no faster."""
     top_layers: int = Field(default=0, ge=0, json_schema_extra=ADDED_LATER)
     """Of a LoRA: adapters in so many of the last layers only: half of them takes 0.7 of the time and learns 0.8 as much; 0 for all."""
     adapter: Literal["lora", "rslora", "dora"] = Field(default="lora", json_schema_extra=ADDED_LATER)
@@ -75,7 +67,7 @@ class Config(StageConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.method == "full" and not self.learning_rate:
+        if self.method == "full" and "learning_rate" not in self.model_fields_set:
             raise ValueError(
                 f'method "full" needs its own learning_rate: {FULL_RATE:g} is usual, the default is for "lora"'
             )
@@ -104,9 +96,7 @@ class Config(StageConfig):
         batch = self.batch_tokens or sequence
         if batch % sequence:
             raise InputError(f"batch_tokens {batch} is not a multiple of {sequence}", hint="set sequence too")
-        scale = math.sqrt(RATED_TOKENS / self.tokens * batch / TEXT_ROW)
-        rate = self.learning_rate or (PAIRS_RATE if pairs else TEXT_RATES[self.optimizer] * scale)
-        return self.model_copy(update={"sequence": sequence, "batch_tokens": batch, "learning_rate": rate})
+        return self.model_copy(update={"sequence": sequence, "batch_tokens": batch})
 
     @property
     def steps(self) -> int:
