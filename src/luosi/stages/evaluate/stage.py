@@ -16,7 +16,7 @@ _BYTES_PER_TOKEN = 4
 _REREAD = 1.2  # context that windows read again
 _QUESTION_BYTES = 600 + 2 * 4 * 300  # a prompt, and four choices twice: after it and alone
 _SEQUENCE = 700
-_UTILISATION = 0.4  # of a large product's FLOP/s: attention and element-wise work take the rest
+_UTILISATION = 0.5  # of a large product's FLOP/s: attention and element-wise work take the rest
 _XZ_BYTES_PER_S = 0.9e6  # with a dictionary of megabytes
 _XZ_TEXT_S = 0.006
 
