@@ -50,10 +50,12 @@ def costs_of(lines: Lines, arm: str, shape: str, quality: float, cost: str) -> d
 
 
 def bracketed(lines: Lines, arm: str, shape: str, quality: float) -> bool:
-    """Whether the arm's runs lie on both sides of the quality, in the mean over seeds."""
-    means = [mean_bits(lines, arm, shape, part) for part in parts(lines, arm, shape)[0]]
-    there = [mean for mean in means if mean is not None]
-    return bool(there) and min(there) <= quality <= max(there)
+    """Whether the arm's runs lie on both sides of the quality, in the mean over the seeds that have them all."""
+    wanted, _ = parts(lines, arm, shape)
+    runs = [[lines.find(final(lines, arm, shape, part, seed)) for part in wanted] for seed in seeds(shape)]
+    whole = [[row["final_bpb"] for row in rows if row] for rows in runs if all(rows)]
+    means = [statistics.fmean(bits) for bits in zip(*whole, strict=True)]
+    return bool(means) and min(means) <= quality <= max(means)
 
 
 def compared(ours: dict[int, float], theirs: dict[int, float]) -> dict[str, Any] | None:
