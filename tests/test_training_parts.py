@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from luosi.training.adamw import AdamW
 from luosi.training.checkpoints import Checkpoint, Checkpoints
 from luosi.training.loss import Draw, cross_entropy_sum
 from luosi.training.optimizers import Optimizers, adamw, muon_and_adamw
@@ -131,6 +134,46 @@ def test_muon_gets_the_layers_matrices_and_nothing_else() -> None:
     take_steps(optimizers, 1, seed=0)
     by_muon = {name.split("/")[1] for name in optimizers.state() if name.startswith("momentum_buffer/")}
     assert by_muon == {n for n, p in model.named_parameters() if ".layers." in n and p.ndim == 2}
+
+
+def test_adamw_is_torchs_bit_for_bit() -> None:
+    drawn = torch.Generator().manual_seed(3)
+    mine, theirs = ([torch.nn.Parameter(torch.ones(shape)) for shape in ((5, 3), (7,), (2, 2))] for _ in range(2))
+    decays = (0.3, 0.0)
+    own = AdamW([{"params": mine[:2], "weight_decay": decays[0]}, {"params": mine[2:]}], lr=0.01)
+    groups = [
+        {"params": part, "weight_decay": decay} for part, decay in zip((theirs[:2], theirs[2:]), decays, strict=True)
+    ]
+    reference = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), fused=True)
+    for step in range(6):
+        for one, other in zip(mine, theirs, strict=True):
+            one.grad = other.grad = torch.randn(one.shape, generator=drawn)
+        if step in (0, 3):
+            mine[1].grad = theirs[1].grad = None
+        for group in (*own.param_groups, *reference.param_groups):
+            group["lr"] = 0.01 * (step + 1)
+        own.step()
+        reference.step()
+        own.drop_gradients()
+        assert all(one.grad is None for one in mine)
+    for one, other in zip(mine, theirs, strict=True):
+        assert torch.equal(one, other)
+        assert {name: value.tolist() for name, value in own.state[one].items()} == {
+            name: value.tolist() for name, value in reference.state[other].items()
+        }
+
+
+def test_training_without_compiling_does_not_import_the_compiler() -> None:
+    train = """
+import sys
+from tests.training_kit import small_model
+model, optimizers = small_model()
+for parameter in optimizers.parameters.values():
+    parameter.grad = parameter.detach().clone()
+optimizers.step(1.0)
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", train], check=True, cwd=Path(__file__).parents[1])
 
 
 def test_only_matrices_decay() -> None:

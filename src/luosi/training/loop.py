@@ -128,7 +128,7 @@ class _Training:
         run, steps = self._run, self._course.steps
         self._context.progress(run.step, steps, "steps")
         try:
-            with reproducible(run.threads):
+            with reproducible(run.threads, compiles=self._settings.compile):
                 hidden = sharding.compiled(self._model, self._context.say) if run.compiled else self._model.hidden
                 while run.step < steps:
                     began = time.monotonic()

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from luosi.training.adamw import Optimizer
 from luosi.training.sharding import by_turns, own, shared_like
 
 COEFFICIENTS = (
@@ -32,7 +33,7 @@ RMS = 0.2
 """Of an update's entries at rate 1: AdamW's usual one (Liu et al. 2025, arXiv:2502.16982), so that rates mean the same."""
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """One learning rate for all matrices, in AdamW's scale.
 
     Args:
@@ -52,12 +53,11 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         rows: float = 0.95,
     ) -> None:
-        super().__init__(matrices, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "rows": rows})
+        super().__init__([{"params": matrices}], lr=lr, weight_decay=weight_decay, momentum=momentum, rows=rows)
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Update every matrix that has a gradient."""
-        assert closure is None
         for group in self.param_groups:
             by_shape: dict[tuple[int, ...], list[Tensor]] = {}
             for parameter in group["params"]:

@@ -5,24 +5,25 @@ Built from a model's named parameters. Knows neither the loop nor files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from luosi.training.adamw import AdamW, Optimizer
 from luosi.training.muon import Muon
 from luosi.training.sharding import own_rows, shared_like
 
 
 class Optimizers:
-    """Several torch optimizers that step together; each group's learning rate is its peak times one multiplier.
+    """Several optimizers that step together; each group's learning rate is its peak times one multiplier.
 
     Args:
         parts: The optimizers; their current learning rates are the peaks.
         names: Of every parameter in them: what its state is called in a checkpoint.
     """
 
-    def __init__(self, parts: list[torch.optim.Optimizer], names: dict[Tensor, str]) -> None:
+    def __init__(self, parts: Sequence[Optimizer], names: dict[Tensor, str]) -> None:
         self._parts, self._names = parts, names
         self._groups = [(group, float(group["lr"])) for part in parts for group in part.param_groups]
 
@@ -37,7 +38,7 @@ class Optimizers:
             group["lr"] = peak * multiplier
         for part in self._parts:
             part.step()
-            part.zero_grad(set_to_none=True)
+            part.drop_gradients()
 
     def state(self) -> dict[str, Tensor]:
         """Momenta and counters as `field/parameter`; nothing else changes from step to step."""
@@ -72,22 +73,17 @@ def muon_and_adamw(model: nn.Module, *, matrix_lr: float, vector_lr: float, weig
     chosen = set(matrices)
     others = [p for p in names if p not in chosen]
     muon = Muon(matrices, lr=matrix_lr, weight_decay=weight_decay)
-    return Optimizers([muon, _adamw([{"params": others, "weight_decay": 0.0}], vector_lr)], names)
+    return Optimizers([muon, AdamW([{"params": others}], lr=vector_lr)], names)
 
 
 def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizers:
     """For adapting a model: AdamW for all that is trainable; only matrices decay."""
     names = _trained(model)
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in names if p.ndim == 2], "weight_decay": weight_decay},
-        {"params": [p for p in names if p.ndim != 2], "weight_decay": 0.0},
+        {"params": [p for p in names if p.ndim != 2]},
     ]
-    return Optimizers([_adamw([group for group in groups if group["params"]], learning_rate)], names)
-
-
-def _adamw(groups: list[dict[str, Any]], lr: float) -> torch.optim.AdamW:
-    """The usual betas for language models, and the fused update."""
-    return torch.optim.AdamW(groups, lr=lr, betas=(0.9, 0.95), eps=1e-8, fused=True)
+    return Optimizers([AdamW(groups, lr=learning_rate)], names)
 
 
 def _trained(model: nn.Module) -> dict[Tensor, str]:

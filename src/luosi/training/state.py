@@ -107,17 +107,25 @@ def restore(run: Run, saved: Checkpoint, optimizers: Optimizers) -> None:
 
 
 @contextmanager
-def reproducible(threads: int) -> Iterator[None]:
-    """`threads` threads and deterministic algorithms while inside; on a CPU the same inputs then give the same bits."""
+def reproducible(threads: int, *, compiles: bool = False) -> Iterator[None]:
+    """`threads` threads and deterministic algorithms while inside; on a CPU the same inputs then give the same bits.
+
+    What is compiled needs to be told apart, which imports the compiler: 74 MB.
+    """
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     deterministic: Any = torch.utils.deterministic
     filled = deterministic.fill_uninitialized_memory
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(not torch.cuda.is_available())
+    deterministically = torch.use_deterministic_algorithms if compiles else _deterministically
+    deterministically(not torch.cuda.is_available())
     deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
     try:
         yield
     finally:
         torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        deterministically(before[1])
         deterministic.fill_uninitialized_memory = filled
+
+
+def _deterministically(mode: bool) -> None:
+    torch.set_deterministic_debug_mode("error" if mode else "default")
