@@ -128,8 +128,7 @@ def test_layers_below_the_adapters_cost_no_way_back() -> None:
     ("given", "pairs", "context", "expected"),
     [
         ({}, False, 2048, (256, 256)),
-        ({"batch_tokens": 1024}, False, None, (256, 1024)),
-        ({"batch_tokens": 64}, False, 2048, (64, 64)),
+        ({"sequence": 512, "batch_tokens": 1024}, False, None, (512, 1024)),
         ({}, False, 64, (64, 64)),
         ({"sequence": 768}, True, 2048, (768, 768)),
         ({}, True, 2048, (512, 512)),
@@ -144,9 +143,9 @@ def test_rows_and_steps_that_are_not_set_fit_the_material(
     assert config.settled(pairs=not pairs, context=context) == config
 
 
-def test_a_step_that_the_rule_for_rows_does_not_divide_is_refused() -> None:
-    with pytest.raises(InputError, match="batch_tokens 300 is not a multiple of 256"):
-        FinetuneStage.Config(batch_tokens=300).settled(pairs=False)
+def test_steps_without_rows_and_rows_of_nothing_are_refused() -> None:
+    with pytest.raises(ValidationError, match="batch_tokens 300 needs a sequence that divides it"):
+        FinetuneStage.Config(batch_tokens=300)
     with pytest.raises(ValidationError, match="nothing to predict"):
         FinetuneStage.Config(sequence=1)
 

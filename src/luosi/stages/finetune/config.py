@@ -6,7 +6,6 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from luosi.errors import InputError
 from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
 
 LORA_RATE, FULL_RATE = 1e-3, 1e-4
@@ -37,7 +36,7 @@ class Config(StageConfig):
     sequence: int = Field(default=0, ge=0)
     """Tokens in a row; 0 for 256 of text and 512 of pairs, or the model's context where that is shorter."""
     batch_tokens: int = Field(default=0, ge=0)
-    """Tokens per step, a multiple of `sequence`; 0 for one row."""
+    """Tokens per step, a multiple of `sequence`, which must then be set too; 0 for one row."""
     replay: float = Field(default=0.05, ge=0, lt=1)
     """Share of rows from sources other than the corpus's first, against forgetting; beside pairs, from the whole corpus, if given."""
     warmup_fraction: float = Field(default=0.1, ge=0, le=1)
@@ -73,6 +72,8 @@ class Config(StageConfig):
             )
         if self.sequence == 1:
             raise ValueError("a row of 1 token has nothing to predict: set sequence to 2 or more, or to 0")
+        if self.batch_tokens and not self.sequence:
+            raise ValueError(f"batch_tokens {self.batch_tokens} needs a sequence that divides it: set both, or neither")
         if self.sequence and self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
         if self.method == "full":
@@ -86,17 +87,10 @@ class Config(StageConfig):
         return self
 
     def settled(self, *, pairs: bool, context: int | None = None) -> Self:
-        """With the rules' values for what is not set, for text or `pairs` and a model made for `context` tokens.
-
-        Raises:
-            InputError: `batch_tokens` is set, `sequence` is not, and its rule does not divide them.
-        """
+        """With numbers for rows and steps that are not set, for text or `pairs` and a model made for `context` tokens."""
         row = PAIRS_ROW if pairs else TEXT_ROW
-        sequence = self.sequence or min(row, context or row, self.batch_tokens or row)
-        batch = self.batch_tokens or sequence
-        if batch % sequence:
-            raise InputError(f"batch_tokens {batch} is not a multiple of {sequence}", hint="set sequence too")
-        return self.model_copy(update={"sequence": sequence, "batch_tokens": batch})
+        sequence = self.sequence or min(row, context or row)
+        return self.model_copy(update={"sequence": sequence, "batch_tokens": self.batch_tokens or sequence})
 
     @property
     def steps(self) -> int:
