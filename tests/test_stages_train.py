@@ -225,7 +225,9 @@ def test_text_read_over_and_over_is_said_and_rows_beyond_the_context_are_refused
 
 
 CITIES = {"A": "red", "B": "green", "C": "blue", "D": "pink"}
-LEARN = {**ADAPT, "sequence": 192, "batch_tokens": 384, "rank": 8, "tokens": 384, "epochs": 40.0}
+LEARN = {
+    **ADAPT, "sequence": 192, "batch_tokens": 384, "rank": 8, "tokens": 384, "epochs": 40.0, "decay_fraction": 0.5,
+}  # fmt: skip
 
 
 @dataclass
