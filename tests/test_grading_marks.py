@@ -8,7 +8,7 @@ import random
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from luosi.artifacts import Question
@@ -57,7 +57,8 @@ DIGITS = "零一二三四五六七八九"
 def chinese(value: int) -> str:
     """A numeral the long way, written here apart from the parser."""
     if value >= 10**8:
-        return chinese(value // 10**8) + "亿" + (chinese(value % 10**8) if value % 10**8 else "")
+        rest = value % 10**8
+        return chinese(value // 10**8) + "亿" + (("零" if rest < 10**7 else "") + chinese(rest) if rest else "")
     if value >= 10**4:
         rest = value % 10**4
         return chinese(value // 10**4) + "万" + (("零" if rest < 1000 else "") + chinese(rest) if rest else "")
@@ -68,6 +69,7 @@ def chinese(value: int) -> str:
     return text.rstrip("零") or "零"
 
 
+@example(100_000_000_001)
 @given(st.integers(0, 10**12 - 1))
 def test_a_number_reads_the_same_however_it_is_written(value: int) -> None:
     forms = [str(value), f"{value:,}", chinese(value)]

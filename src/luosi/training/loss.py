@@ -118,14 +118,16 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
                     columns, offsets, targets = draw(targets)
                     head = whole[columns]
                 grad_logits = hidden @ head.T
+                of_targets = torch.empty((len(targets), 1), device=hidden.device)
                 for rows in row_blocks(grad_logits):
                     logits, target = grad_logits[rows], targets[rows, None]
                     logits = logits.float() + offsets if draw else logits
                     log_p = torch.log_softmax(logits, 1, dtype=torch.float32)
-                    total -= log_p.gather(1, target).sum()
+                    of_targets[rows] = log_p.gather(1, target)
                     # the gradient with respect to the logits, in their place: probabilities minus one-hot
                     minus_one = torch.full_like(log_p[:, :1], -1.0)
                     grad_logits[rows] = log_p.exp_().scatter_add_(1, target, minus_one)
+                total -= of_targets.sum()  # at once: the blocks, which depend on the threads, do not show
                 if grad_hidden is not None:
                     grad_hidden[begin : begin + size] = grad_logits @ head
                 if grad_head is not None and columns is not None:
