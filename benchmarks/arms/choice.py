@@ -192,7 +192,7 @@ def schedule(lines: Lines) -> Iterator[Planned]:
     for arm in TUNED:
         sure = all(lines.bits(run) is not None for run in trials(lines, arm))
         runs += [(run, sure) for run in batches(lines, arm)]
-    for shape in ("main", "half"):
+    for shape in ("main", "half", "deep"):
         for arm in TUNED if shape == "main" else TRANSFER_ARMS:
             sure = chosen(lines, arm).sure
             wanted, decided = parts(lines, arm, shape)

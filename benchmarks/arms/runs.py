@@ -17,8 +17,8 @@ TOKENS_PER_PARAMETER = 20
 BATCH_TOKENS = 8192
 """Of AdamW's trials: 480 updates at a quarter of the horizon. The tuned rate is then tried at half and twice of it."""
 
-LAYERS = {"main": 4, "half": 2}
-"""Depth of each size; all else is the same."""
+LAYERS = {"half": 2, "main": 4, "deep": 6}
+"""Depth of each size; all else is the same. The arms are tuned at "main", what was chosen there carries over."""
 
 Purpose = Literal["trial", "batch", "final", "default"]
 

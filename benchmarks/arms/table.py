@@ -127,7 +127,7 @@ def summary(lines: Lines) -> dict[str, Any]:
         "q": {shape: mean_bits(lines, "hf_tuned", shape, 1.0) for shape in LAYERS},
         "horizon_tokens": {shape: horizon(shape) for shape in LAYERS},
         "ratios": ratios(lines, "main"),
-        "ratios_half_depth": ratios(lines, "half"),
+        "ratios_by_depth": {layers: ratios(lines, shape) for shape, layers in LAYERS.items()},
         "arms": arms,
         "missing_runs": sum(1 for _ in schedule(lines)),
         "heldout": lines.rows[-1]["heldout"] if lines.rows else {},
@@ -151,7 +151,7 @@ def make_table(lines: Lines, place: Path) -> None:
             f"{one['tokens_per_cpu_s']:12,.0f} {one['scale']:6g} {one['batch_tokens']:6} {tried}"
         )
     for shape in LAYERS:
-        print_shape(lines, shape, found["ratios" if shape == "main" else "ratios_half_depth"])
+        print_shape(lines, shape, found["ratios_by_depth"][LAYERS[shape]])
     missing = Counter(f"{planned.run.arm} {planned.run.shape} {planned.run.purpose}" for planned in schedule(lines))
     print(f"\nmissing: {', '.join(f'{name} ({count})' for name, count in missing.items()) or 'nothing'}")
     if lines.rows:
