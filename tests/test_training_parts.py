@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from luosi.training.adamw import AdamW
 from luosi.training.checkpoints import Checkpoint, Checkpoints
 from luosi.training.loss import Draw, cross_entropy_sum
 from luosi.training.optimizers import Optimizers, adamw, muon_and_adamw
 from luosi.training.schedules import wsd
+from luosi.training.state import reproducible
 from tests.training_kit import small_model
 
 
@@ -166,14 +168,30 @@ def test_adamw_is_torchs_bit_for_bit() -> None:
 def test_training_without_compiling_does_not_import_the_compiler() -> None:
     train = """
 import sys
+from luosi.training.state import reproducible
 from tests.training_kit import small_model
-model, optimizers = small_model()
-for parameter in optimizers.parameters.values():
-    parameter.grad = parameter.detach().clone()
-optimizers.step(1.0)
+with reproducible(threads=1):
+    model, optimizers = small_model()
+    for parameter in optimizers.parameters.values():
+        parameter.grad = parameter.detach().clone()
+    optimizers.step(1.0)
 assert "torch._dynamo" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", train], check=True, cwd=Path(__file__).parents[1])
+
+
+@pytest.mark.parametrize("compiles", [False, True])
+def test_what_would_differ_from_run_to_run_is_refused_while_reproducible(compiles: bool) -> None:
+    def overwrite() -> Tensor:
+        return torch.zeros(2).put_(torch.tensor([0, 0]), torch.tensor([1.0, 2.0]))  # either may win
+
+    threads = torch.get_num_threads()
+    with reproducible(threads=threads + 1, compiles=compiles):
+        assert torch.get_num_threads() == threads + 1
+        with pytest.raises(RuntimeError, match="deterministic"):
+            overwrite()
+    assert torch.get_num_threads() == threads
+    assert overwrite()[1] == 0
 
 
 def test_only_matrices_decay() -> None:

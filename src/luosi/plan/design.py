@@ -88,15 +88,10 @@ class _Search:
     price: Price
 
     @property
-    def batch(self) -> int:
-        """Tokens of one optimizer step."""
-        return self.job.row
-
-    @property
     def most(self) -> int:
         """Optimizer steps after which the text was seen `MAX_EPOCHS` times."""
         tokens = MAX_EPOCHS * text_tokens(self.job.texts[0].text_bytes) / (1 - self.job.replay)
-        return max(1, int(tokens / self.batch))
+        return max(1, int(tokens / self.job.row))
 
     def estimate(self, choice: Choice) -> Estimate:
         """Of the whole recipe."""
@@ -128,7 +123,7 @@ class _Search:
 
         Less evidence only if nothing fits otherwise, or if it pays for a better encoder: what is found decides more of the answers.
         """
-        full = Choice(tokens=min(LEAST_BATCHES, self.most) * self.batch, evidence=FULL)
+        full = Choice(tokens=min(LEAST_BATCHES, self.most) * self.job.row, evidence=FULL)
         lean = replace(full, evidence=LEAN)
         found = [replace(least, encoder=self._encoder(least)) for least in (full, lean) if self.fits(least)]
         if not found:
@@ -153,14 +148,14 @@ class _Search:
 
     def grow(self, choice: Choice) -> Choice:
         """`choice` with the most tokens to adapt with that fit."""
-        batch = self.batch
-        count = largest(lambda n: self.fits(replace(choice, tokens=n * batch)), choice.tokens // batch, self.most)
-        return replace(choice, tokens=count * batch)
+        row = self.job.row
+        count = largest(lambda n: self.fits(replace(choice, tokens=n * row)), choice.tokens // row, self.most)
+        return replace(choice, tokens=count * row)
 
     def with_room(self, choice: Choice) -> Choice:
         """`choice` on fewer tokens, which leaves a part of the budget to a model from scratch; as it is where too few would remain."""
         part = replace(self, budget=self.budget.model_copy(update={"amount": self.budget.amount * (1 - SCRATCH_SHARE)}))
-        least = replace(choice, tokens=min(LEAST_BATCHES * self.batch, choice.tokens))
+        least = replace(choice, tokens=min(LEAST_BATCHES * self.job.row, choice.tokens))
         return part.grow(least) if part.fits(least) else choice
 
 
@@ -180,7 +175,7 @@ def _scratch(search: _Search, choice: Choice, forecast: Forecast) -> tuple[Choic
 
     if most[0].tokens < scratch_tokens(shape):
         return without(f"; this text seen {MAX_EPOCHS:g} times has about {most[0].tokens:,.0f}")
-    if choice.tokens < search.most * search.batch and not job.answers:
+    if choice.tokens < search.most * job.row and not job.answers:
         return without(", and adapting the open model can use all of the budget to better effect")
     roomy = search.with_room(choice) if job.answers else choice
     if not search.fits(replace(roomy, scratch=smallest)):
@@ -228,10 +223,8 @@ def _notes(search: _Search, choice: Choice) -> dict[str, str]:
     size = job.texts[0].text_bytes
     held = min(choice.evidence.heldout_bytes, size * job.heldout_fraction(choice.evidence))
     seen = choice.tokens * (1 - job.replay) / text_tokens(size)
-    steps = (
-        f"{choice.tokens // search.batch:,} optimizer steps of {search.batch:,} tokens, the text seen {seen:.2g} times"
-    )
-    capped = choice.tokens == search.most * search.batch
+    steps = f"{choice.tokens // job.row:,} optimizer steps of {job.row:,} tokens, the text seen {seen:.2g} times"
+    capped = choice.tokens == search.most * job.row
     limit = (
         f"more repeats gain little (Muennighoff et al. 2023, arXiv 2305.16264: up to {MAX_EPOCHS:g})"
         if capped
