@@ -9,7 +9,8 @@ documents in bits per byte; all are compiled. Its learning rates, times one scal
 then the batch by two, half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of `luosi new`'s for Luosi (a peer's best at an
 edge is followed up to two trials further each time; Luosi's is not). The horizon is 20 tokens for every parameter in the layers' matrices;
 Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two horizons around Q, each with its whole decay, and what it
-needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; ratios are paired by seed. FLOP are the model's matrix
+needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; ratios are paired by seed. What was tuned at four
+layers is used at two (two seeds) and at six (one seed; its horizon is 1.4 times the text), where AdamW is compared alone. FLOP are the model's matrix
 products and the optimizer's. CPU seconds are the process's own without imports, compiling and scoring. A run is a line of
 results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts anew. Writes results/time_to_quality.json
 and .png. Needs transformers, accelerate, and matplotlib for the picture.

@@ -24,10 +24,13 @@ PEERS = ("hf_tuned", "nanochat_exportable", "nanochat")
 ARMS = tuple(MODULES)
 TUNED = (*PEERS, "luosi")
 SCALES, MOST_FURTHER = (1.0, 2.0, 0.5, 4.0), 2
-TRIAL_SEED, SEEDS = 100, (0, 1, 2)
+TRIAL_SEED = 100
+SEEDS: dict[str, tuple[int, ...]] = {"main": (0, 1, 2), "half": (0, 1), "deep": (0,)}
+"""Of the final runs."""
 PARTS = (0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
 """Of the horizon, to which an arm may be trained."""
-TRANSFER_ARMS, TRANSFER_SEEDS = ("hf_tuned", "luosi"), (0, 1)
+TRANSFER_ARMS = ("hf_tuned", "luosi")
+"""Trained at other sizes than "main" too."""
 TOKENS_PER_S = {
     "hf_tuned": 7000.0,
     "nanochat_exportable": 8000.0,
@@ -150,25 +153,20 @@ def final(lines: Lines, arm: str, shape: str, part: float, seed: int) -> Run:
 
 def mean_bits(lines: Lines, arm: str, shape: str, part: float) -> float | None:
     """Over the seeds, None until all are there."""
-    found = [lines.bits(final(lines, arm, shape, part, seed)) for seed in seeds(shape)]
+    found = [lines.bits(final(lines, arm, shape, part, seed)) for seed in SEEDS[shape]]
     there = [bits for bits in found if bits is not None]
     return statistics.fmean(there) if len(there) == len(found) else None
-
-
-def seeds(shape: str) -> tuple[int, ...]:
-    """Of the final runs."""
-    return SEEDS if shape == "main" else TRANSFER_SEEDS
 
 
 def parts(lines: Lines, arm: str, shape: str) -> tuple[list[float], bool]:
     """The two parts of the horizon that an arm is trained to, and whether that is decided: they lie around Q (of the seeds
     that are there), going by halves and doubles from 0.5 with the first seed."""
     if arm == "hf_tuned":
-        return [1.0, 0.5], True
-    so_far = [lines.bits(final(lines, "hf_tuned", shape, 1.0, seed)) for seed in seeds(shape)]
+        return [1.0] if len(SEEDS[shape]) == 1 else [1.0, 0.5], True  # of one seed, Q is that run's own
+    so_far = [lines.bits(final(lines, "hf_tuned", shape, 1.0, seed)) for seed in SEEDS[shape]]
     there = [bits for bits in so_far if bits is not None]
     quality = statistics.fmean(there) if there else None
-    found = {part: lines.bits(final(lines, arm, shape, part, seeds(shape)[0])) for part in PARTS}
+    found = {part: lines.bits(final(lines, arm, shape, part, SEEDS[shape][0])) for part in PARTS}
     part = 0.5
     while True:
         bits = found.get(part)
@@ -196,9 +194,9 @@ def schedule(lines: Lines) -> Iterator[Planned]:
         for arm in TUNED if shape == "main" else TRANSFER_ARMS:
             sure = chosen(lines, arm).sure
             wanted, decided = parts(lines, arm, shape)
-            tried = seeds(shape) if decided else seeds(shape)[:1]
+            tried = SEEDS[shape] if decided else SEEDS[shape][:1]
             runs += [(final(lines, arm, shape, part, seed), sure) for part in wanted for seed in tried]
-    runs.append((final(lines, "hf_default", "main", 0.25, SEEDS[0]), True))
+    runs.append((final(lines, "hf_default", "main", 0.25, SEEDS["main"][0]), True))
     for run, known in runs:
         if lines.find(run) is None:
             yield Planned(run, known, lines.seconds(run))

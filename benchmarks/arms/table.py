@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from arms.choice import TRANSFER_ARMS, TUNED, Lines, chosen, final, mean_bits, parts, schedule, seeds, trials
+from arms.choice import SEEDS, TRANSFER_ARMS, TUNED, Lines, chosen, final, mean_bits, parts, schedule, trials
 from arms.peers import MATPLOTLIB, use
 from arms.runs import LAYERS, horizon
 from luosi.statistics import t_quantile
@@ -21,11 +21,13 @@ COLOURS = {"hf_tuned": "#c44e52", "nanochat_exportable": "#dd8452", "nanochat": 
 def to_reach(quality: float, points: list[tuple[float, float]]) -> float | None:
     """The cost at which `quality` is reached: bits interpolated against the logarithm of cost between the two points nearest to it.
 
+    None with fewer than two points, unless the one there is has just that quality.
+
     >>> round(to_reach(1.5, [(1e12, 2.0), (1e14, 1.0)]) / 1e13, 6)
     1.0
     """
     if len(points) < 2:
-        return None
+        return next((cost for cost, bits in points if bits == quality), None)
     points = sorted(points)
     above = [point for point in points if point[1] >= quality] or points[:1]
     low = max(above)
@@ -40,7 +42,7 @@ def costs_of(lines: Lines, arm: str, shape: str, quality: float, cost: str) -> d
     """By seed, what the arm needs to reach the quality; seeds that lack runs are left out."""
     wanted, _ = parts(lines, arm, shape)
     found = {}
-    for seed in seeds(shape):
+    for seed in SEEDS[shape]:
         rows = [lines.find(final(lines, arm, shape, part, seed)) for part in wanted]
         points = [(row[cost], row["final_bpb"]) for row in rows if row is not None]
         need = to_reach(quality, points)
@@ -52,7 +54,7 @@ def costs_of(lines: Lines, arm: str, shape: str, quality: float, cost: str) -> d
 def bracketed(lines: Lines, arm: str, shape: str, quality: float) -> bool:
     """Whether the arm's runs lie on both sides of the quality, in the mean over the seeds that have them all."""
     wanted, _ = parts(lines, arm, shape)
-    runs = [[lines.find(final(lines, arm, shape, part, seed)) for part in wanted] for seed in seeds(shape)]
+    runs = [[lines.find(final(lines, arm, shape, part, seed)) for part in wanted] for seed in SEEDS[shape]]
     whole = [[row["final_bpb"] for row in rows if row] for rows in runs if all(rows)]
     means = [statistics.fmean(bits) for bits in zip(*whole, strict=True)]
     return bool(means) and min(means) <= quality <= max(means)
@@ -92,7 +94,7 @@ def ratios(lines: Lines, shape: str) -> dict[str, Any]:
                 "flops": flop["ratio"], "flops_low": flop["low"], "flops_high": flop["high"],
                 "cpu_seconds": cpu["ratio"], "cpu_seconds_low": cpu["low"], "cpu_seconds_high": cpu["high"],
                 "seeds": flop["seeds"],
-                "bracketed": bracketed(lines, arm, shape, quality) and bracketed(lines, "luosi", shape, quality),
+                "bracketed": all(bracketed(lines, one, shape, quality) for one in (arm, "luosi")),
             }  # fmt: skip
     return found
 
@@ -169,7 +171,7 @@ def print_shape(lines: Lines, shape: str, against: dict[str, Any]) -> None:
         for part in sorted({*parts(lines, arm, shape)[0], 1.0}):
             bits = [
                 found
-                for seed in seeds(shape)
+                for seed in SEEDS[shape]
                 if (found := lines.bits(final(lines, arm, shape, part, seed))) is not None
             ]
             if bits:
