@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from luosi import Workspace
-from luosi.errors import ArtifactError, BudgetExceeded, DamagedArtifact, Interrupted, UnknownReference
+from luosi.errors import ArtifactError, BudgetExceeded, DamagedArtifact, Interrupted, UnknownReference, UsageError
 from tests.conftest import RECIPE
 
 PROGRAM = """
@@ -110,6 +110,30 @@ def test_cap_stops_and_the_next_run_goes_on(workspace: Workspace, tmp_path: Path
     assert workspace.bill(recipe).steps[0].state == "budget"
     workspace.run(recipe)
     assert workspace.bill(recipe).steps[0].attempts == 2
+
+
+def test_what_was_begun_with_other_settings_is_said_field_by_field(workspace: Workspace, tmp_path: Path) -> None:
+    recipe = tmp_path / "small.toml"
+    slow = RECIPE + "\n[steps.first.runtime]\npause_s = 0.05\n"
+    recipe.write_text(slow)
+    with pytest.raises(BudgetExceeded):
+        workspace.run(recipe, cap_s=0.4)
+    done = workspace.plan(recipe).steps[0].done
+    recipe.write_text(slow.replace("lines = 30", "lines = 31"))
+    (said,) = workspace.plan(recipe).steps[0].warnings
+    assert said == (
+        f"it was begun otherwise and is {done:.0%} done so: first.lines 30 -> 31; change it back to go on from there"
+    )
+    recipe.write_text(slow)
+    assert workspace.plan(recipe).steps[0].warnings == ()
+    workspace.run(recipe)
+    assert not list(workspace.store.root.glob("**/begun.json"))
+
+
+def test_a_run_under_torchrun_is_refused(workspace: Workspace, recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    with pytest.raises(UsageError, match=r"torchrun started this process.*\nhint: .*workers = N"):
+        workspace.run(recipe)
 
 
 def test_a_stop_is_obeyed(workspace: Workspace, recipe: Path) -> None:

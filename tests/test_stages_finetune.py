@@ -62,7 +62,7 @@ def adapt(base: tuple[Corpus, BaseModel], context: Recorder, **changes: object) 
         {},
         {"top_layers": 1},
         {"optimizer": "adamw", "top_layers": 1},
-        {"optimizer": "adamw", "adapter": "rslora"},
+        {"optimizer": "adamw", "adapter": "rslora", "alpha": 8.0},
         {"optimizer": "adamw", "adapter": "dora"},
         {"optimizer": "adamw", "adapter": "dora", "precision": "fp32"},
     ],
@@ -83,7 +83,7 @@ def test_what_ships_is_the_unrounded_model_and_what_the_adapter_adds(
             assert torch.equal(tensor, before[name])
         else:
             b = adapter["base_model.model." + name.removesuffix("weight") + "lora_B.weight"]
-            expected = before[name] + (16.0 if changes.get("adapter") == "rslora" else 8.0) * b @ a
+            expected = before[name] + (4.0 if changes.get("adapter") == "rslora" else 8.0) * b @ a
             if (lengths := adapter.get("base_model.model." + name.removesuffix("weight") + ROWS)) is not None:
                 assert not torch.allclose(lengths, before[name].norm(dim=1), rtol=1e-3)
                 expected *= (lengths / expected.norm(dim=1))[:, None]
@@ -162,6 +162,8 @@ def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:
 def test_doras_lengths_are_priced_and_not_for_muon() -> None:
     lora, dora = (step_flop(FinetuneStage.Config.model_validate({"adapter": kind}), SHAPE) for kind in ("lora", "dora"))
     assert dora - lora == 2 * 16 * SHAPE.matrix_parameters
+    with pytest.raises(ValidationError, match='adapter "rslora" needs its own alpha: 8 at rank 16'):
+        FinetuneStage.Config(adapter="rslora")
     with pytest.raises(ValidationError, match='optimizer "muon" is for matrices'):
         FinetuneStage.Config(adapter="dora", optimizer="muon")
 
@@ -235,10 +237,27 @@ def test_rows_longer_than_any_document_are_said_and_hold_several(
     write_jsonl(corpus.path / "train.jsonl", rows)
     context = Recorder(tmp_path / "short")
     adapt((corpus, base[1]), context)
-    assert any("no document of law is longer than" in line and "rows of 64" in line for line in context.said)
+    assert any("no document that is read is longer than" in line and "rows of 64" in line for line in context.said)
     usual = Recorder(tmp_path / "usual")
     adapt(base, usual)
     assert not usual.said
+
+
+def test_workers_without_a_row_each_are_refused_before_anything_is_read(
+    base: tuple[Corpus, BaseModel], tmp_path: Path
+) -> None:
+    config, roles = FinetuneStage.Config(tokens=512), inputs_of(corpus=base[0], model=base[1])
+    with pytest.raises(InputError) as error:
+        FinetuneStage().run(config, FinetuneStage.Runtime(workers=2), roles, Recorder(tmp_path))
+    assert error.value.message == "a batch of 1 row does not divide among 2 workers"
+    assert error.value.hint == "set sequence to 64 and batch_tokens to 128, or leave runtime.workers at 1"
+
+
+def test_replay_that_cannot_be_is_said(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+    corpus = small_corpus(tmp_path / "corpus", sources=("law",))
+    context = Recorder(tmp_path / "run")
+    adapt((corpus, base[1]), context, replay=0.25)
+    assert context.said == ["nothing is replayed: law is the corpus's only source"]
 
 
 def test_too_little_text_is_counted_and_said(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:

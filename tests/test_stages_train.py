@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -133,6 +134,18 @@ def test_tokens_of_another_tokenizer_are_refused(made: Made, tmp_path: Path) -> 
             inputs_of(tokens=made.tokens, tokenizer=Tokenizer(other.out)),
             Recorder(tmp_path / "model"),
         )
+
+
+def test_rows_longer_than_any_document_and_workers_without_rows_are_told(made: Made, tmp_path: Path) -> None:
+    stage, roles = PretrainStage(), inputs_of(tokens=made.tokens, tokenizer=made.tokenizer)
+    context = Recorder(tmp_path / "long")
+    long = stage.Config(**{**TINY, "sequence": 1024, "batch_tokens": 1024, "steps": 1, "start": "random"})
+    stage.run(long, stage.Runtime(threads=1), roles, context)
+    assert any("no document that is read is longer than" in one and "rows of 1024" in one for one in context.said)
+    with pytest.raises(
+        InputError, match="4 rows does not divide among 3 workers\nhint: set sequence to 64 and batch_tokens to 384"
+    ):
+        stage.run(stage.Config(**TINY), stage.Runtime(workers=3), roles, Recorder(tmp_path / "uneven"))
 
 
 def test_a_corpus_without_text_is_refused(made: Made, tmp_path: Path) -> None:
@@ -287,6 +300,36 @@ def test_pairs_are_learned_by_heart_and_the_turn_is_ended(taught: Taught, tmp_pa
     whole = len(rows) * step_flop(config, taught.model.shape())
     assert 0.5 * whole < context.cost.flop < whole
     assert TunedModel(context.out).shape() == taught.model.shape()
+
+
+class Telling(Recorder):
+    """Remembers the figures of every step."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.told: list[dict[str, float]] = []
+
+    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
+        super().progress(done, total, unit, **metrics)
+        self.told.append(metrics)
+
+
+def test_bits_per_byte_of_answers_are_told(taught: Taught, tmp_path: Path) -> None:
+    context = Telling(tmp_path)
+    teach(taught, context, epochs=2.0)
+    tokenizer = load_tokenizer(taught.model.path)
+    learned = sum(
+        len(tokenizer.encode(colour + "<|im_end|>", add_special_tokens=False).ids) for colour in CITIES.values()
+    )
+    size = sum(len(colour.encode()) for colour in CITIES.values())
+    last = context.told[-1]
+    assert last["bpb"] == pytest.approx(last["loss"] / math.log(2) * learned / size)
+
+
+def test_few_pairs_for_many_tokens_are_said(taught: Taught, tmp_path: Path) -> None:
+    context = Recorder(tmp_path)
+    facts = teach(taught, context, epochs=0.0, tokens=384 * 10)
+    assert f"every pair is read {float(facts.figures['epochs']):.1f} times, by heart" in context.said[0]
 
 
 def test_learning_from_pairs_cut_short_ends_in_the_same_bytes(taught: Taught, made: Made, tmp_path: Path) -> None:

@@ -14,13 +14,25 @@ from typing import ClassVar
 import pytest
 import torch
 
+from luosi.artifacts import ModelShape
 from luosi.errors import BudgetExceeded, InputError, Interrupted
+from luosi.models.transformer import Transformer
 from luosi.training.batches import Row
 from luosi.training.checkpoints import Checkpoints
 from luosi.training.loop import train, warn_of_epochs
 from luosi.training.loss import Words
+from luosi.training.optimizers import muon_and_adamw
 from luosi.training.schedules import Course, Phase
-from tests.training_kit import SHAPE, Recorder, counting_rows, killable_training, settings, small_model, small_training
+from tests.training_kit import (
+    MACHINE,
+    SHAPE,
+    Recorder,
+    counting_rows,
+    killable_training,
+    settings,
+    small_model,
+    small_training,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "loss.json"
 
@@ -149,10 +161,10 @@ def test_a_disk_that_takes_no_checkpoint_does_not_stop_training(
 
 def test_reading_the_text_too_often_is_said(tmp_path: Path) -> None:
     context = Recorder(tmp_path)
-    warn_of_epochs(4.0, context)
+    warn_of_epochs(3.9, context)
     assert context.said == []
-    warn_of_epochs(4.5, context)
-    assert "4.5 times" in context.said[0]
+    warn_of_epochs(4.0, context, "the text that is replayed")
+    assert "the text that is replayed is read 4.0 times; from 4 times on" in context.said[0]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +185,50 @@ def test_going_on_with_other_settings_names_the_field(tmp_path: Path, changes: d
         small_training(Recorder(tmp_path, at_step=stop))
     with pytest.raises(InputError, match=f"the checkpoint of step 1 is of another training: {field}.*\nhint"):
         small_training(Recorder(tmp_path), **changes)
+
+
+@pytest.mark.parametrize(
+    ("rates", "shape", "field"),
+    [
+        ({"matrix_lr": 0.02}, SHAPE, "group 1: rate is 0.02, it was 0.01"),
+        ({"weight_decay": 0.2}, SHAPE, "group 1: weight_decay is 0.2, it was 0.1"),
+        (
+            {},
+            SHAPE.model_copy(update={"ff": 96}),
+            "group 1: parameters is 14 tensors of 24,576 numbers, it was 14 tensors",
+        ),
+    ],
+)
+def test_going_on_with_another_rate_or_model_names_it(
+    tmp_path: Path, rates: dict[str, float], shape: ModelShape, field: str
+) -> None:
+    def stop(step: int) -> None:
+        if step == 1:
+            raise BudgetExceeded("stop")
+
+    with pytest.raises(BudgetExceeded):
+        small_training(Recorder(tmp_path, at_step=stop))
+    model = Transformer(shape)
+    optimizers = muon_and_adamw(model, **{"matrix_lr": 0.01, "vector_lr": 0.01, "weight_decay": 0.1, **rates})
+    with pytest.raises(InputError, match=f"the checkpoint of step 1 is of another training: optimizer {field}"):
+        train(model, counting_rows(), optimizers, settings(), Recorder(tmp_path))
+
+
+class Guessing(Recorder):
+    """On a machine that was never measured, remembers the figures it was told."""
+
+    machine = MACHINE.model_copy(update={"source": "catalogue"})
+    told: dict[str, float]
+
+    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
+        self.told = metrics
+
+
+def test_a_guessed_peak_gives_no_share_of_it(tmp_path: Path) -> None:
+    context = Guessing(tmp_path)
+    small_training(context, steps=2)
+    assert context.told["flop_per_s"] > 0
+    assert "mfu" not in context.told
 
 
 class Stopping(Recorder):

@@ -18,7 +18,7 @@ from luosi.errors import BudgetExceeded, TrainingDiverged
 from luosi.models.transformer import Transformer
 from luosi.training.batches import Row
 from luosi.training.checkpoints import Checkpoints
-from luosi.training.faults import CHANCES, LEAST, WINDOW, Faults, fault, ran_away
+from luosi.training.faults import CHANCES, LEAST, WINDOW, Faults, diverged, fault, ran_away
 from luosi.training.loop import Result, train
 from luosi.training.optimizers import adamw
 from tests.training_kit import Recorder, counting_rows, settings, small_model
@@ -177,6 +177,20 @@ def test_what_is_skipped_grows_backwards_while_skipping_does_not_help() -> None:
     assert sorted(faults.skipped) == [5, 6, 7, 8, 9]
     assert faults.skip(10, "bad") is None and CHANCES == 3
     assert faults.skip(9 + WINDOW, "bad") == 9 + WINDOW  # long ago is forgiven
+
+
+def test_a_fault_now_and_then_is_no_accident_in_the_end() -> None:
+    faults = Faults()
+    met = [faults.skip(step, "bad") for step in range(WINDOW // 2, 1000, WINDOW // 2)]
+    assert met[:5] == [32, 64, 96, 128, 160] and met[5] is None, "one step in 32, though never four in a window"
+    seldom = Faults()
+    assert None not in [seldom.skip(step, "bad") for step in range(150, 6000, 150)]
+
+
+def test_a_full_disk_does_not_hide_why_a_training_ended(tmp_path: Path) -> None:
+    error = diverged(5, "the loss is nan", Faults(), ["a"], tmp_path / "gone")
+    assert error.message.startswith("training diverged at step 6: the loss is nan")
+    assert error.hint and "diverged.json could not be written" in error.hint
 
 
 def test_at_the_very_start_there_is_nothing_before_to_skip() -> None:

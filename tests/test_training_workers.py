@@ -129,7 +129,9 @@ def test_workers_go_back_together(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_does_not_divide_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"a batch of 4 rows does not divide among 3 workers\nhint: set workers to"):
+    with pytest.raises(
+        InputError, match=r"a batch of 4 rows does not divide among 3 workers\nhint: take 6 rows, or runtime.workers"
+    ):
         everywhere(3, partial(training, tmp_path / "log"), Recorder(tmp_path))
 
 

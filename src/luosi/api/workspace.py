@@ -240,6 +240,11 @@ class Workspace:
         Raises:
             LuosiError: A step failed or was stopped; everything published before stays.
         """
+        if "TORCHELASTIC_RUN_ID" in os.environ:  # its processes would wait for each other's locks
+            raise UsageError(
+                "torchrun started this process, and a run starts its workers itself",
+                hint="run it without torchrun, with runtime = { workers = N } in the training step",
+            )
         recipe = self.recipe(ref, overrides)
         graph = recipe_graph(recipe, self.stages)
         machine = self.machine()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from luosi.api import Workspace
 from luosi.cli.common import (
     DEFAULT_WORKSPACE,
@@ -60,11 +62,16 @@ def print_plan(result: Plan) -> None:
     if result.spent_s:
         killed = f", {result.killed} killed attempts" if result.killed else ""
         say(f"spent so far on this recipe: {seconds(result.spent_s)}{killed}")
-    for line in result.steps:
-        for warning in line.warnings:
-            say(f"warning: {line.step}: {warning}")
+    say_warnings(result.steps)
     for warning in result.warnings:
         say(f"warning: {warning}")
+
+
+def say_warnings(lines: Iterable[StepPlan]) -> None:
+    """Of some of a plan's steps."""
+    for line in lines:
+        for warning in line.warnings:
+            say(f"warning: {line.step}: {warning}")
 
 
 def _row(line: StepPlan) -> list[str]:

@@ -12,11 +12,13 @@ import typer
 
 from luosi.api import Workspace
 from luosi.cli.common import DEFAULT_WORKSPACE, RecipeArgument, SetOption, WorkspaceOption, say
+from luosi.cli.plan import say_warnings
 from luosi.cli.watch import watching
 
 
 class StopRequest:
-    """Set by SIGINT or SIGTERM; the step saves its checkpoint and stops. A second SIGINT ends the process at once."""
+    """Set by SIGINT or SIGTERM; the step saves its checkpoint and stops. A second SIGINT ends the process at once; a second SIGTERM,
+    which a group of processes may pass on, is the same request."""
 
     def __init__(self) -> None:
         self.reason = ""
@@ -29,8 +31,9 @@ class StopRequest:
         """The signal handler."""
         if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not self.reason:
+            say("stopping at the next safe point; Ctrl-C (SIGINT) once more to stop at once")
         self.reason = f"signal {signal.Signals(number).name}"
-        say("stopping at the next safe point; once more to stop at once")
 
 
 @contextmanager
@@ -65,7 +68,9 @@ def run(
 ) -> None:
     """Make everything the recipe names that is not there yet. Survives kill -9: run again and it goes on where it stopped."""
     place = Workspace(workspace)
-    with stop_on_signals() as stop, watching(place.plan(recipe, set_), place, tensorboard) as observer:
+    plan = place.plan(recipe, set_)
+    say_warnings(line for line in plan.steps if line.state != "hit")
+    with stop_on_signals() as stop, watching(plan, place, tensorboard) as observer:
         place.run(recipe, overrides=set_, rebuild=rebuild, observer=observer, stop=stop, cap_s=cap)
     name = place.recipe(recipe, set_).name
     say(f"done: `luosi verdict {name}`, `luosi bill {name}`, `luosi serve`")

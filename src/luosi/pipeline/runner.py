@@ -186,8 +186,7 @@ class Runner:
         inputs = self._open_inputs(graph, step, checked)
         store.require_space(SMALLEST_FREE_BYTES)
         staging = store.staging(key)
-        (staging / "out").mkdir(parents=True, exist_ok=True)
-        (staging / "scratch").mkdir(exist_ok=True)
+        store.begin(key, graph.recipe, step.name, canonical(step.config))
         self.observer.step_started(step.name, planned)
         with self.meter.attempt(key=key, step=step.name, stage=step.stage.name, planned=planned) as attempt:
             context = Running(

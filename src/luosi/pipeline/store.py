@@ -1,7 +1,7 @@
 """Store: plain folders in which an artifact either exists whole or does not exist.
 
     artifacts/<stage>/<key>/   manifest.json, out/           published by one rename
-    staging/<key>/             out/, scratch/                being built; found again by its key after a kill
+    staging/<key>/             begun.json, out/, scratch/    being built; found again by its key after a kill
     attempts/<key>.jsonl       what every try cost           never deleted by gc
     locks/<key>                held while building; the kernel frees it on a kill
     trash/<key>                on its way out; gc removes what a kill left
@@ -12,6 +12,7 @@ All on one local file system, so that a rename is atomic; not for network disks.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,8 +22,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from luosi.artifacts import KINDS, Artifact, FileDigest, Manifest
-from luosi.artifacts.base import MANIFEST_FORMAT, file_sha256, folder_digests
+from luosi.artifacts.base import MANIFEST_FORMAT, file_sha256, folder_digests, write_json
 from luosi.errors import ArtifactError, DamagedArtifact, UnknownReference
+
+BEGUN = "begun.json"
 
 
 class Store:
@@ -155,6 +158,24 @@ class Store:
         temporary.rename(staging / "manifest.json")
         self.finish_publishing(manifest)
 
+    def begin(self, key: str, recipe: str, step: str, config: object) -> None:
+        """Make room for an artifact that is going to be built, or goes on being built, and write down what for."""
+        staging = self.staging(key)
+        (staging / "out").mkdir(parents=True, exist_ok=True)
+        (staging / "scratch").mkdir(exist_ok=True)
+        write_json(staging / BEGUN, {"recipe": recipe, "step": step, "config": config})
+
+    def begun(self, recipe: str, step: str) -> Iterator[tuple[str, object]]:
+        """Key and canonical config of what was begun as this step and is not done, the newest first."""
+        files = [path for path in (self.root / "staging").glob(f"*/{BEGUN}") if path.is_file()]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True):
+            try:
+                begun = json.loads(path.read_bytes())
+            except ValueError:  # cut short by a kill
+                continue
+            if (begun["recipe"], begun["step"]) == (recipe, step):
+                yield path.parent.name, begun["config"]
+
     def staged_manifest(self, key: str) -> Manifest | None:
         """The manifest of an artifact that was complete in staging when its process was killed, if its files still agree."""
         path = self.staging(key) / "manifest.json"
@@ -170,6 +191,7 @@ class Store:
         """The last part of `publish`, also for what a killed process left complete."""
         staging, folder = self.staging(manifest.key), self.folder(manifest.stage, manifest.key)
         shutil.rmtree(staging / "scratch", ignore_errors=True)
+        (staging / BEGUN).unlink(missing_ok=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging.rename(folder)
         _sync(folder.parent)

@@ -151,6 +151,8 @@ def _line(
     warnings = []
     if manifest and manifest.source_digest != source_digest(step.stage):
         warnings.append(f"source changed since version {manifest.stage_version}; bump it if the meaning changed")
+    if state == "build" and (otherwise := _left_behind(graph, store, step)):
+        warnings.append(otherwise)
     return StepPlan(
         step=step.name,
         stage=step.stage.name,
@@ -175,6 +177,15 @@ def _done(store: Store, key: str) -> float:
         if one.progress and one.progress[-1].total > 0:
             return min(0.99, one.progress[-1].done / one.progress[-1].total)
     return 0.0
+
+
+def _left_behind(graph: Graph, store: Store, step: Step) -> str:
+    """What was begun as this step with other settings, field by field; "" if nothing was."""
+    for key, config in store.begun(graph.recipe, step.name):
+        if key != graph.keys[step.name] and (done := _done(store, key)):
+            changes = "; ".join(config_changes(config, canonical(step.config), step.name)) or "from other inputs"
+            return f"it was begun otherwise and is {done:.0%} done so: {changes}; change it back to go on from there"
+    return ""
 
 
 def _why(graph: Graph, store: Store, step: Step, states: Mapping[str, State]) -> str:

@@ -97,6 +97,8 @@ class PackedRows:
         self._length, self._start, self._end, self._seed = length, start, end, seed
         self.epoch_positions = int(offsets[-1] - offsets[0]) + len(ids)
         """Positions in one pass over everything: the tokens, and one start per document."""
+        self.longest = int(np.diff(offsets).max()) + 1
+        """Positions of the longest document."""
         self._epoch = -1
         self._order = self._ends = np.empty(0, np.int64)
 
@@ -141,7 +143,7 @@ class ShuffledRows:
         self._size = max(1, rows.epoch_positions // length)
         self._block = -1
         self._order = np.empty(0, np.int64)
-        self.epoch_positions = rows.epoch_positions
+        self.epoch_positions, self.longest = rows.epoch_positions, rows.longest
 
     def row(self, number: int) -> Row:
         """Row `number`; each row of a block comes once."""

@@ -26,6 +26,9 @@ times the distance of the highest loss in it: text of several kinds has several 
 CHANCES = 3
 """Faults within WINDOW steps that are met by going back; the next one ends the training."""
 
+OFTEN = 0.01
+"""Faults a step, besides CHANCES, that are met over the whole run: more of them are no accidents."""
+
 AVERAGED = 20
 RAN_AWAY_NATS = 1.0
 """How far the mean of the last AVERAGED losses may lie above that of the first."""
@@ -45,9 +48,10 @@ class Faults:
         is in the weights, and the batch that was learned from last is skipped too.
 
         Returns:
-            Of how many steps the checkpoint to go back to may be at most; None if there were too many faults lately.
+            Of how many steps the checkpoint to go back to may be at most; None if there were too many faults, lately or in all.
         """
-        if sum(one > step - WINDOW for one in self.met) >= CHANCES:
+        lately = sum(one > step - WINDOW for one in self.met)
+        if lately >= CHANCES or len(self.met) >= CHANCES + OFTEN * step:
             return None
         self.met.append(step)
         last = step - 1
@@ -89,11 +93,15 @@ def ran_away(losses: Sequence[float]) -> str:
 
 def diverged(step: int, what: str, faults: Faults, documents: Sequence[str], folder: Path) -> TrainingDiverged:
     """The end of a training in words; all documents of the batch are listed in `folder`/diverged.json."""
-    write_json(folder / "diverged.json", {"step": step + 1, "documents": list(documents)})
+    path = folder / "diverged.json"
+    try:
+        write_json(path, {"step": step + 1, "documents": list(documents)})
+        listed = f" (all of the batch's documents: {path})"
+    except OSError as error:  # that the disk is full must not hide what happened
+        listed = f" ({path.name} could not be written: {error})"
     shown = ", ".join(documents[:8]) + (f" and {len(documents) - 8} more" if len(documents) > 8 else "")
     again = f", after going back {len(faults.met)} times" if faults.met else ""
     return TrainingDiverged(
         f"training diverged at step {step + 1}{again}: {what}; the batch holds the documents {shown}",
-        hint="lower the learning rate, or look at these documents; the last good checkpoint is kept "
-        f"(all of the batch's documents: {folder / 'diverged.json'})",
+        hint="lower the learning rate, or look at these documents; the last good checkpoint is kept" + listed,
     )

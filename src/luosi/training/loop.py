@@ -91,11 +91,20 @@ def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Sett
     return _Training(model, rows, optimizers, settings, context).to_the_end()
 
 
-def warn_of_epochs(epochs: float, context: Watcher) -> None:
+def warn_of_epochs(epochs: float, context: Watcher, what: str = "the text") -> None:
     """Say so if the text goes by more often than repeating it is worth (Muennighoff et al. 2023, arXiv:2305.16264)."""
-    if epochs > MAX_EPOCHS:
+    if epochs >= MAX_EPOCHS:
         context.say(
-            f"warning: the text is read {epochs:.1f} times; beyond {MAX_EPOCHS} times it teaches little: give more text"
+            f"warning: {what} is read {epochs:.1f} times; from {MAX_EPOCHS} times on it teaches little: give more of it, or train for less"
+        )
+
+
+def warn_of_short_documents(longest: int, sequence: int, context: Watcher) -> None:
+    """Say so if no document fills a row of `sequence` positions."""
+    if longest < sequence:
+        context.say(
+            f"no document that is read is longer than {longest} tokens: rows of {sequence} hold several each, "
+            "and no longer context is learned"
         )
 
 
@@ -171,10 +180,11 @@ class _Training:
         run.losses.append(loss)
         seconds = time.monotonic() - began
         self._speeds.append(tokens / seconds)
-        peak = context.machine.bf16_flops if self._settings.precision == "bf16" else context.machine.fp32_flops
-        devices = self._team.count if context.machine.device == "cuda" else 1
-        speed = {"tokens_per_s": tokens / seconds, "flop_per_s": flop / seconds}
-        told = {"loss": loss, **speed, "mfu": flop / seconds / (peak * devices)}
+        told = {"loss": loss, "tokens_per_s": tokens / seconds, "flop_per_s": flop / seconds}
+        if context.machine.source == "measured":  # a share of a guessed peak would tell nothing
+            peak = context.machine.bf16_flops if self._settings.precision == "bf16" else context.machine.fp32_flops
+            devices = self._team.count if context.machine.device == "cuda" else 1
+            told["mfu"] = flop / seconds / (peak * devices)
         if self._settings.positions_per_byte:
             told["bpb"] = loss / math.log(2) * self._settings.positions_per_byte
         return told
@@ -230,7 +240,7 @@ class _Training:
 
     def _start(self, saved: Checkpoint | None) -> Run:
         settings, say = self._settings, self._context.say
-        identity = settings.identity()
+        identity = settings.identity() | self._optimizers.identity()
         if saved is None:
             return first_start(
                 identity, self._team, seed=settings.seed, threads=settings.threads, compile=settings.compile, say=say
@@ -267,7 +277,7 @@ class _Training:
 
     def _tell_failure(self) -> None:
         if what := self._snapshots.failure():
-            self._context.say(f"warning: {what}; training goes on, a kill would fall back to an earlier checkpoint")
+            self._context.say(f"warning: {what}; a kill would fall back to an earlier checkpoint")
 
 
 def _piece_rows(rows: int, row_tokens: int) -> int:

@@ -5,6 +5,7 @@ Built from a model's named parameters. Knows neither the loop nor files.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,16 @@ class Optimizers:
     def parameters(self) -> dict[str, Tensor]:
         """Everything that is trained, by name."""
         return {name: parameter for parameter, name in self._names.items()}
+
+    def identity(self) -> dict[str, object]:
+        """What a resumed run must have in common with its first start: what is trained, in groups, and how fast it learns."""
+        found: dict[str, object] = {}
+        for number, (group, peak) in enumerate(self._groups, 1):
+            shapes = [tuple(parameter.shape) for parameter in group["params"]]
+            told = {"parameters": f"{len(shapes)} tensors of {sum(map(math.prod, shapes)):,} numbers", "rate": peak}
+            told |= {name: value for name, value in group.items() if isinstance(value, float) and name != "lr"}
+            found |= {f"optimizer group {number}: {name}": value for name, value in told.items()}
+        return found
 
     def step(self, multiplier: float) -> None:
         """One update at `multiplier` of the peak learning rates; gradients are dropped."""

@@ -73,9 +73,9 @@ def resumed(
         InputError: It had other settings; names the fields.
     """
     was = saved.notes.get("identity")
-    if was != identity:
-        before = was if isinstance(was, dict) else {}
-        fields = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
+    before = was if isinstance(was, dict) else {}
+    fields = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
+    if fields:
         changes = "; ".join(f"{name} is {identity.get(name)}, it was {before.get(name)}" for name in fields)
         raise InputError(
             f"the checkpoint of step {saved.step} is of another training: {changes}",

@@ -51,11 +51,7 @@ class Team:
         Raises:
             InputError: The rows do not divide evenly.
         """
-        if rows % self.count:
-            raise InputError(
-                f"a batch of {rows} rows does not divide among {self.count} workers",
-                hint=f"set workers to a divisor of {rows}, or make the batch a multiple of {self.count} rows",
-            )
+        require_even(rows, self.count)
         each = rows // self.count
         return slice(self.rank * each, (self.rank + 1) * each)
 
@@ -86,6 +82,22 @@ class Team:
         """The training is done: the workers that `everywhere` started end here, the first goes on."""
         if self.rank and not dist.is_torchelastic_launched():
             raise _Finished
+
+
+def require_even(rows: int, workers: int, sequence: int = 0) -> None:
+    """See that a batch of so many rows, of `sequence` tokens if given, divides among the workers.
+
+    Raises:
+        InputError: It does not.
+    """
+    if rows % workers == 0:
+        return
+    more = -(-rows // workers) * workers
+    longer = f"set sequence to {sequence} and batch_tokens to {more * sequence}" if sequence else f"take {more} rows"
+    fewer = f", or runtime.workers to a divisor of {rows}" if rows > 1 else ", or leave runtime.workers at 1"
+    raise InputError(
+        f"a batch of {rows} row{'s' if rows > 1 else ''} does not divide among {workers} workers", hint=longer + fewer
+    )
 
 
 def here() -> Team:

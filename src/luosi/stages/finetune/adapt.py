@@ -27,28 +27,30 @@ from luosi.training.muon import Muon
 from luosi.training.optimizers import Optimizers, adamw
 from luosi.training.settings import Settings
 from luosi.training.sharding import share_out
-from luosi.training.workers import everywhere
+from luosi.training.workers import everywhere, require_even
 
 
 def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
     """Adapt the model of role "model" to the corpus or the pairs and write a TunedModel into `context.out`.
 
     Raises:
-        InputError: The rows are longer than the model's context, or there is nothing to train on.
+        InputError: The rows are longer than the model's context, or do not divide among the workers, or there is nothing to train on.
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
-    return everywhere(runtime.workers, partial(_finetune, config, runtime, inputs), context)
-
-
-def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
-    source = inputs.artifact("model", ModelArtifact)
-    shape = source.shape()
+    shape = inputs.artifact("model", ModelArtifact).shape()
     config = config.settled(pairs=bool(inputs.all("pairs")), context=shape.context)
     if config.sequence > shape.context:
         raise InputError(
             f"sequence is {config.sequence}, but the model was made for {shape.context} tokens at most",
             hint=f"set sequence to {shape.context} or less",
         )
+    require_even(config.batch_tokens // config.sequence, runtime.workers, config.sequence)
+    return everywhere(runtime.workers, partial(_finetune, config, runtime, inputs), context)
+
+
+def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context) -> Facts:
+    source = inputs.artifact("model", ModelArtifact)
+    shape = source.shape()
     given = supply(config, source.path, inputs, context)
     model = _trainable(source.path, config, shard=runtime.shard)
     optimizers = _optimizers(model, config)

@@ -80,6 +80,8 @@ class Config(StageConfig):
             for field in ("top_layers", "optimizer", "adapter"):
                 if getattr(self, field) != type(self).model_fields[field].default:
                     raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
+        if self.adapter == "rslora" and "alpha" not in self.model_fields_set:
+            raise ValueError('adapter "rslora" needs its own alpha: 8 at rank 16 is as strong as the default of "lora"')
         if self.adapter == "dora" and self.optimizer == "muon":
             raise ValueError(
                 'optimizer "muon" is for matrices, and "dora" trains lengths too: set optimizer to "adamw"'
@@ -103,7 +105,7 @@ class Runtime(StageRuntime):
 
     threads: int = Field(default=0, ge=0)
     """CPU threads, fixed at the first start; 0 for all cores."""
-    checkpoint_every_s: float = Field(default=60.0, ge=0)
+    checkpoint_every_s: float = Field(default=600.0, ge=0)
     """Seconds between checkpoints at most, and so the most that a kill costs; fewer where they are cheap or failures frequent."""
     failures_every_s: float = Field(default=86_400.0, gt=0)
     """Expected seconds between failures of the machine; on spot machines, between interruptions."""

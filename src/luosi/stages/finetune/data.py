@@ -18,7 +18,7 @@ from luosi.stages.finetune.config import Config
 from luosi.training.batches import MixedRows, PackedRows, Rows, ShuffledRows
 from luosi.training.covering import MOST_POSITIONS, CoveringRows
 from luosi.training.examples import Example, ExampleRows
-from luosi.training.loop import warn_of_epochs
+from luosi.training.loop import MAX_EPOCHS, warn_of_epochs, warn_of_short_documents
 from luosi.training.tokens import decode, document_marks, encode, sample
 
 SPARE_BYTES_PER_TOKEN = 8
@@ -47,8 +47,6 @@ class _Text:
     """Rows of documents."""
 
     rows: ShuffledRows
-    longest: int
-    """Positions of the longest document."""
     positions_per_byte: float
 
 
@@ -73,29 +71,29 @@ def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: 
     first, *others = corpus.sources()
     needed = config.steps * config.batch_tokens
     share = config.replay if others else 0.0
+    if config.replay and not others and "replay" in config.model_fields_set:
+        context.say(f"nothing is replayed: {first} is the corpus's only source")
     count = needed // config.sequence
     replayed_count = int(count * share)
     main = _packed(config, tokenizer_folder, corpus, [first], count - replayed_count, choose=config.choose)
     if config.choose and main.rows.epoch_positions > MOST_POSITIONS:
         context.say(f"rows are drawn by chance: of more than {MOST_POSITIONS:,} tokens none are chosen")
-    if main.longest < config.sequence:
-        context.say(
-            f"no document of {first} is longer than {main.longest} tokens: rows of {config.sequence} hold several each, "
-            "and no longer context is learned"
-        )
+    warn_of_short_documents(main.rows.longest, config.sequence, context)
     epochs = needed * (1 - share) / main.rows.epoch_positions
     warn_of_epochs(epochs, context)
     if not share:
         return Supply(main.rows, config.steps, epochs, positions_per_byte=main.positions_per_byte)
     replayed = _packed(config, tokenizer_folder, corpus, others, replayed_count)
+    warn_of_epochs(needed * share / replayed.rows.epoch_positions, context, "the text that is replayed")
     bytes_per_position = (1 - share) / main.positions_per_byte + share / replayed.positions_per_byte
     rows = MixedRows(main.rows, replayed.rows, share)
     return Supply(rows, config.steps, epochs, positions_per_byte=1 / bytes_per_position)
 
 
 def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corpus | None, context: Context) -> Supply:
+    examples, positions_per_byte = _examples(config, tokenizer_folder, pairs, context)
     rows = ExampleRows(
-        _examples(config, tokenizer_folder, pairs, context),
+        examples,
         length=config.sequence,
         filler=document_marks(tokenizer_folder).start,
         seed=config.seed,
@@ -105,20 +103,30 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
     wanted = round(config.epochs * rows.epoch_rows / (1 - replay))
     steps = max(1, -(-wanted // batch_rows)) if config.epochs else config.steps
     epochs = steps * batch_rows * (1 - replay) / rows.epoch_rows
+    if epochs >= MAX_EPOCHS and not config.epochs:
+        context.say(
+            f"warning: every pair is read {epochs:.1f} times, by heart: give more pairs, or set epochs instead of tokens"
+        )
     if not corpus or not replay:
-        return Supply(rows, steps, epochs, rows.learned_share)
+        return Supply(rows, steps, epochs, rows.learned_share, positions_per_byte)
     replayed = _packed(config, tokenizer_folder, corpus, corpus.sources(), int(steps * batch_rows * replay))
-    learned = (1 - replay) * rows.learned_share + replay
-    return Supply(MixedRows(rows, replayed.rows, replay), steps, epochs, learned)
+    warn_of_epochs(
+        steps * config.batch_tokens * replay / replayed.rows.epoch_positions, context, "the text that is replayed"
+    )
+    answered = (1 - replay) * rows.learned_share
+    size = answered / positions_per_byte + replay / replayed.positions_per_byte
+    learned = answered + replay
+    return Supply(MixedRows(rows, replayed.rows, replay), steps, epochs, learned, learned / size)
 
 
-def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context) -> list[Example]:
-    """The pairs as the model is asked and should answer, with as many passages as a row has room for, the right one before others.
+def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context) -> tuple[list[Example], float]:
+    """The pairs as the model is asked and should answer, with as many passages as a row has room for, the right one before others;
+    and how many positions are learned for a byte of answer.
 
     Those longer than a row are left out, and how many is said.
     """
     chat = Chat(tokenizer_folder)
-    examples, long = [], 0
+    examples, long, answered = [], 0, 0
     for pair in pairs.pairs():
         example = _example(chat, pair, config.system_prompt)
         while example.positions > config.sequence and (
@@ -128,13 +136,15 @@ def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Con
             example = _example(chat, pair, config.system_prompt)
         if example.positions <= config.sequence:
             examples.append(example)
+            answered += len(pair.answer.encode())
         else:
             long += 1
     if long:
         context.say(f"{long} of {long + len(examples)} pairs are longer than {config.sequence} tokens and are left out")
     if long and not examples:
         raise InputError(f"every pair is longer than {config.sequence} tokens", hint="set a longer sequence")
-    return examples
+    learned = sum(len(example.tokens_N) - example.said for example in examples)
+    return examples, learned / max(answered, 1)
 
 
 def _example(chat: Chat, pair: Pair, system: str) -> Example:
@@ -176,4 +186,4 @@ def _packed(
     )
     some = [rows.row(number).tokens_T for number in range(min(max(count, 1), DECODED_ROWS))]
     size = len(decode(tokenizer_folder, some).encode())
-    return _Text(rows, 1 + max(len(part) for part in parts), len(some) * config.sequence / max(size, 1))
+    return _Text(rows, len(some) * config.sequence / max(size, 1))

@@ -80,7 +80,7 @@ class Runtime(StageRuntime):
 
     threads: int = Field(default=0, ge=0)
     """CPU threads, fixed at the first start; 0 for all cores."""
-    checkpoint_every_s: float = Field(default=60.0, ge=0)
+    checkpoint_every_s: float = Field(default=600.0, ge=0)
     """Seconds between checkpoints at most, and so the most that a kill costs; fewer where they are cheap or failures frequent."""
     failures_every_s: float = Field(default=86_400.0, gt=0)
     """Expected seconds between failures of the machine; on spot machines, between interruptions."""

@@ -18,7 +18,7 @@ from luosi.pipeline.stage import Context
 from luosi.stages.pretrain.config import Config, Runtime
 from luosi.stages.pretrain.stage import spared_flop
 from luosi.training.batches import dataset_rows, occurrences, stored_tokens
-from luosi.training.loop import best_device, train, warn_of_epochs
+from luosi.training.loop import best_device, train, warn_of_epochs, warn_of_short_documents
 from luosi.training.loss import Words
 from luosi.training.optimizers import muon_and_adamw
 from luosi.training.schedules import Step
@@ -27,14 +27,14 @@ from luosi.training.sharding import share_out
 from luosi.training.state import reproducible
 from luosi.training.tokens import document_marks
 from luosi.training.word_counts import word_vectors
-from luosi.training.workers import everywhere
+from luosi.training.workers import everywhere, require_even
 
 
 def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: Tokenizer, context: Context) -> Facts:
     """Train a model of `config.shape` and write a BaseModel into `context.out`.
 
     Raises:
-        InputError: The tokens were made with another tokenizer.
+        InputError: The tokens were made with another tokenizer, or a step's rows do not divide among the workers.
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
     if tokens.json("index.json").get("tokenizer", tokenizer.digest) != tokenizer.digest:
@@ -42,6 +42,7 @@ def pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer: 
             "the tokens were made with another tokenizer than the one given",
             hint="give pretrain the tokenizer that the step of its tokens was given",
         )
+    require_even(config.batch_tokens // config.sequence, runtime.workers, config.sequence)
     return everywhere(runtime.workers, partial(_pretrain, config, runtime, tokens, tokenizer), context)
 
 
@@ -51,6 +52,7 @@ def _pretrain(config: Config, runtime: Runtime, tokens: TokenDataset, tokenizer:
     rows = dataset_rows(tokens, length=config.sequence, start=marks.start, end=marks.end, seed=config.seed)
     total = config.steps * config.batch_tokens
     warn_of_epochs(total / rows.epoch_positions, context)
+    warn_of_short_documents(rows.longest, config.sequence, context)
     model = Transformer(shape)
     _begin(model, config, tokens)
     if runtime.shard:
