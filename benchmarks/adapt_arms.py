@@ -4,7 +4,8 @@
 
 CPU seconds are the process's, all threads (one is set): `train` from before the first step to after the last, `whole` from the
 process's start to the adapted model (or, for peft, its adapter) on the disk. The peak of resident memory is taken then, before
-scoring. The scorer is Luosi's own `evaluate` on the merged weights, bf16, the same for every arm.
+scoring. The scorer is Luosi's own `evaluate` on the merged weights, bf16, the same for every arm; transformers must compute the same from them
+(`parity`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 SEQUENCE = 512
 """Tokens in a row of peft's arm, unless its settings say another."""
+PARITY_TOKENS = 128
 POOL_BYTES = 3_000_000
 """Of the domain's training text, whole documents drawn by the run's seed, is cut into rows for peft: many times what it reads."""
 
@@ -150,12 +152,24 @@ def unmodified(run: dict[str, Any], model: Path, corpus: Path, folder: Path) -> 
     return {}
 
 
-ARMS: dict[str, Callable[[dict[str, Any], Path, Path, Path], dict[str, float]]] = {
+ARMS: dict[str, Callable[[dict[str, Any], Path, Path, Path], dict[str, Any]]] = {
     "luosi": luosi,
     "peft_tuned": peft,
     "peft_default": peft,
     "unmodified": unmodified,
 }
+
+
+def parity(weights: Path, model: Path, corpus: Path, source: str) -> dict[str, Any]:
+    """That transformers computes the same logits from the merged weights, on held-out text; raises where it does not."""
+    from luosi.artifacts import Corpus
+    from luosi.models.weights import model_from_state, read_shape, read_state
+    from luosi.stages.export.parity import same_logits
+    from luosi.training.tokens import encode
+
+    documents = list(Corpus(corpus).documents("heldout", source))[:2]
+    rows = [tokens[:PARITY_TOKENS].tolist() for _, tokens in encode(model, documents)]
+    return same_logits(model_from_state(read_shape(model), read_state(weights)), weights, rows)
 
 
 def score(weights: Path, model: Path, corpus: Path, sources: list[str]) -> dict[str, float]:
@@ -201,6 +215,7 @@ def main() -> None:
         figures = ARMS[run["arm"]](run, model, corpus, Path(folder))
         print(figures, file=sys.stderr)
         bits = score(Path(folder) / "out", model, corpus, run["score"])
+        figures |= {"parity": parity(Path(folder) / "out", model, corpus, run["domain"])} if bits else {}
     print(json.dumps({**figures, "bits_per_byte": {name: round(value, 6) for name, value in bits.items()}}))
 
 
