@@ -21,6 +21,11 @@ def logged(workspace: Path) -> int:
     return sum(path.stat().st_size for path in (workspace / "store" / "attempts").glob("*.jsonl"))
 
 
+def begun(workspace: Path) -> int:
+    """Steps that were ever begun."""
+    return len(list((workspace / "store" / "attempts").glob("*.jsonl")))
+
+
 def published(workspace: Path) -> dict[str, str]:
     """Path -> digest of every published file of the artifacts themselves (manifests carry times and are left out)."""
     files = sorted((workspace / "store" / "artifacts").glob("*/*/out/**/*"))
@@ -36,7 +41,8 @@ def unfinished(log: Path) -> bool:
 
 
 def run_with_kills(workspace: Path, recipe: Path, kills: int, seed: int, longest_s: float) -> dict[str, int]:
-    """Run until done, killed `kills` times on the way (fewer if it is done sooner), each up to `longest_s` after a step began.
+    """Run until done, killed `kills` times on the way (fewer if it is done sooner), each up to `longest_s` after the step at hand or,
+    as often, the next one began: else all kills would fall on the longest step.
 
     Returns:
         key at work when killed -> how often.
@@ -47,6 +53,9 @@ def run_with_kills(workspace: Path, recipe: Path, kills: int, seed: int, longest
         process = start(workspace, recipe)
         before = logged(workspace)
         while logged(workspace) == before and process.poll() is None:
+            time.sleep(0.02)
+        wanted = begun(workspace) + dice.randint(0, 1)
+        while begun(workspace) < wanted and process.poll() is None:
             time.sleep(0.02)
         time.sleep(dice.uniform(0.0, longest_s))
         if process.poll() is not None:
