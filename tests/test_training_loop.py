@@ -247,6 +247,27 @@ class Stopping(Recorder):
             raise Interrupted("stopped")
 
 
+class Asked(Recorder):
+    """Counts how often the loop asks whether to stop."""
+
+    asked = 0
+
+    @property
+    def stop_reason(self) -> str:  # type: ignore[override]
+        self.asked += 1
+        return ""
+
+
+def test_pieces_are_smaller_the_more_a_token_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {}
+    for rows in (4, 1):
+        monkeypatch.setattr("luosi.training.loop.PIECE_FLOP", 6 * SHAPE.parameters * 32 * rows)
+        context = Asked(tmp_path / str(rows))
+        small_training(context, steps=5)
+        asked[rows] = context.asked
+    assert asked == {4: 5, 1: 20}
+
+
 def test_a_signal_saves_in_the_midst_of_a_step_which_is_then_done_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

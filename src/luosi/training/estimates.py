@@ -45,6 +45,9 @@ DRAWN_CHUNK_TOKENS = 1024
 MICRO_TOKENS = 8192
 """At most so many tokens go through the model at once; a larger batch is summed up from equal pieces."""
 
+PIECE_FLOP = 2e12
+"""At most so many on a CPU, some seconds of a core: a request to stop waits for the piece at hand."""
+
 
 def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen_bytes: int) -> int:
     """Peak bytes: torch itself, frozen weights, weights + gradients + two momenta of what is trained and a checkpoint's copy of all

@@ -24,7 +24,7 @@ from luosi.models.transformer import Transformer
 from luosi.training import sharding, workers
 from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
-from luosi.training.estimates import MICRO_TOKENS
+from luosi.training.estimates import MICRO_TOKENS, PIECE_FLOP
 from luosi.training.faults import AVERAGED, diverged, fault, ran_away
 from luosi.training.loss import cross_entropy_sum
 from luosi.training.optimizers import Optimizers
@@ -201,7 +201,10 @@ class _Training:
         )
         total = torch.zeros((), device=device)
         learned = max(1, int((part.targets_BT != IGNORED).sum()))
-        size = _piece_rows(*tokens.shape)
+        most = MICRO_TOKENS
+        if device.type == "cpu":
+            most = min(most, int(PIECE_FLOP / (6 * self._model.shape.parameters)))
+        size = _piece_rows(len(tokens), tokens.shape[1], most)
         words = self._settings.words
         draw = words.draw(step.first_row, self._team.rank) if words else None
         for begin in range(0, len(tokens), size):
@@ -280,7 +283,7 @@ class _Training:
             self._context.say(f"warning: {what}; a kill would fall back to an earlier checkpoint")
 
 
-def _piece_rows(rows: int, row_tokens: int) -> int:
-    """The most rows, dividing the batch evenly, that stay within MICRO_TOKENS: equal shapes are compiled once."""
-    fitting = max(1, MICRO_TOKENS // row_tokens)
+def _piece_rows(rows: int, row_tokens: int, most_tokens: int) -> int:
+    """The most rows, dividing the batch evenly, that stay within `most_tokens`: equal shapes are compiled once."""
+    fitting = max(1, most_tokens // row_tokens)
     return max(size for size in range(1, rows + 1) if rows % size == 0 and size <= fitting)
