@@ -65,6 +65,7 @@ def adapt(base: tuple[Corpus, BaseModel], context: Recorder, **changes: object) 
         {"optimizer": "adamw", "adapter": "rslora", "alpha": 8.0},
         {"optimizer": "adamw", "adapter": "dora"},
         {"optimizer": "adamw", "adapter": "dora", "precision": "fp32"},
+        {"optimizer": "adamw", "base_weights": "int8"},
     ],
 )
 def test_what_ships_is_the_unrounded_model_and_what_the_adapter_adds(
@@ -93,7 +94,10 @@ def test_what_ships_is_the_unrounded_model_and_what_the_adapter_adds(
     assert touched == ({"1"} if "top_layers" in changes else {"0", "1"})
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adamw", "adapter": "dora"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": "adamw", "adapter": "dora"}, {"optimizer": "adamw", "base_weights": "int8"}],
+)
 def test_an_adapter_cut_short_ends_in_the_same_bytes(
     base: tuple[Corpus, BaseModel], tmp_path: Path, changes: dict[str, object]
 ) -> None:
@@ -154,7 +158,7 @@ def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:
     plain = FinetuneStage.Config()
     assert not {"top_layers", "optimizer", "adapter"} & set(canonical(plain))  # type: ignore[call-overload]
     assert "adapter" in canonical(FinetuneStage.Config(adapter="dora"))  # type: ignore[operator]
-    for field, value in (("top_layers", 2), ("optimizer", "muon"), ("adapter", "rslora")):
+    for field, value in (("top_layers", 2), ("optimizer", "muon"), ("adapter", "rslora"), ("base_weights", "int8")):
         with pytest.raises(ValidationError, match=f'{field} is for method "lora"'):
             FinetuneStage.Config.model_validate({"method": "full", "learning_rate": 1e-4, field: value})
 
@@ -162,6 +166,11 @@ def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:
 def test_doras_lengths_are_priced_and_not_for_muon() -> None:
     lora, dora = (step_flop(FinetuneStage.Config.model_validate({"adapter": kind}), SHAPE) for kind in ("lora", "dora"))
     assert dora - lora == 2 * 16 * SHAPE.matrix_parameters
+    for also in ({"adapter": "dora"}, {"precision": "fp32"}, {"compile": True}):
+        with pytest.raises(
+            ValidationError, match='base_weights "int8" is for "lora" and "rslora" in bf16, not compiled'
+        ):
+            FinetuneStage.Config.model_validate({"base_weights": "int8", **also})
     with pytest.raises(ValidationError, match='adapter "rslora" needs its own alpha: 8 at rank 16'):
         FinetuneStage.Config(adapter="rslora")
     with pytest.raises(ValidationError, match='optimizer "muon" is for matrices'):

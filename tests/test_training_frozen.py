@@ -59,6 +59,28 @@ def test_states_and_gradients_are_no_further_from_fp32_than_the_plain_models(
         assert off(gradient, exact_gradients[name]) < 2 * off(plain_gradients[name], exact_gradients[name]) + 0.01, name
 
 
+@pytest.mark.parametrize("family", ["qwen3", "qwen2", "llama"])
+@pytest.mark.parametrize("targets", [TARGETS, ("v_proj", "gate_proj", "down_proj")])
+@pytest.mark.parametrize("kind", ["lora", "rslora"])
+def test_matrices_in_int8_take_half_the_memory_and_stay_close(
+    family: str, targets: tuple[str, ...], kind: Kind
+) -> None:
+    tokens = random_tokens(2, 40)
+    reference, model = (adapted(family, targets, kind=kind) for _ in range(2))
+    for one in (reference, model):
+        with torch.no_grad():
+            one.get_parameter("model.layers.0.mlp.up_proj.weight")[3] = 0.0
+    exact, exact_gradients = gradients(reference, tokens, "fp32")
+    freeze(model, int8=True)
+    states, found = gradients(model, tokens, "bf16")
+    assert found.keys() == exact_gradients.keys()
+    assert 0.001 < off(states, exact) < 0.06
+    for name, gradient in found.items():
+        assert off(gradient, exact_gradients[name]) < 0.15, name
+    kept = {name: p.dtype for name, p in model.named_parameters() if "proj.weight" in name and p.ndim == 2}
+    assert {kept[name] for name in kept if name.split(".")[-2] in targets} == {torch.int8}
+
+
 def test_with_adapters_above_only_nothing_below_is_touched() -> None:
     model = adapted("llama", top_layers=1)
     names = [name for name, p in model.named_parameters() if p.requires_grad]

@@ -3,7 +3,9 @@
 Projections that read the same input become one bf16 matrix product, with each adapter's B beside the weights it corrects: [W, s B]
 times [x, A x]; DoRA stretches each output after that. Norms hand on bf16 at once and their gains are part of the matrices. Layers below
 the lowest adapter keep nothing for a backward pass. The values are those of the plain model under bf16 autocast, up to the order of
-rounding; parameters keep their names. For training only: the matrices are the computation's own, what ships is merged elsewhere in fp32.
+rounding; parameters keep their names. Where memory is short the matrices are kept in int8, a scale a row (Dettmers et al. 2022,
+arXiv:2208.07339, without outliers kept apart), and made bf16 for each product. For training only: the matrices are the computation's
+own, what ships is merged elsewhere in fp32.
 """
 
 from __future__ import annotations
@@ -20,31 +22,37 @@ from luosi.models.transformer import KVCache, Layer, RMSNorm, Transformer
 from luosi.training.frozen_attention import attend
 
 BF16 = torch.bfloat16
+INT8, TINY = 127, 1e-30
+"""The largest number in int8, and the least scale: a row of zeros stays zero."""
 
 
-def freeze(model: Transformer) -> None:
-    """Make `model`, frozen but for its adapters, compute as the module says; its matrices become bf16."""
+def freeze(model: Transformer, *, int8: bool = False) -> None:
+    """Make `model`, frozen but for its adapters, compute as the module says; its matrices become bf16, or int8 those with adapters.
+
+    DoRA's need the matrices at other times too: not with `int8`.
+    """
     layers = model.model.layers
+    workspace = _Workspace() if int8 else None
     for number, layer in enumerate(layers):
         assert isinstance(layer, Layer)
-        layers[number] = FrozenLayer(layer)
+        layers[number] = FrozenLayer(layer, workspace)
     model.model.embed_tokens.weight.data = model.model.embed_tokens.weight.detach().to(BF16)
 
 
 class FrozenLayer(nn.Module):
     """A layer by the same names, for the same inputs."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, workspace: _Workspace | None) -> None:
         super().__init__()
         self.number = layer.number
         self.input_layernorm, self.self_attn = layer.input_layernorm, layer.self_attn
         self.post_attention_layernorm, self.mlp = layer.post_attention_layernorm, layer.mlp
         attn, mlp = self.self_attn, self.mlp
         self._keys = attn.k_proj.weight.shape[0] // attn.head_dim
-        self._qkv = _Product([attn.q_proj, attn.k_proj, attn.v_proj], self.input_layernorm)
-        self._o = _Product([attn.o_proj])
-        self._gate_up = _Product([mlp.gate_proj, mlp.up_proj], self.post_attention_layernorm)
-        self._down = _Product([mlp.down_proj], gated=True)
+        self._qkv = _Product([attn.q_proj, attn.k_proj, attn.v_proj], workspace, self.input_layernorm)
+        self._o = _Product([attn.o_proj], workspace)
+        self._gate_up = _Product([mlp.gate_proj, mlp.up_proj], workspace, self.post_attention_layernorm)
+        self._down = _Product([mlp.down_proj], workspace, gated=True)
 
     def forward(
         self, x_BTC: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None
@@ -70,14 +78,34 @@ class FrozenLayer(nn.Module):
         return self._o(y_BHTD.transpose(1, 2).flatten(2))
 
 
+class _Workspace:
+    """Room for one matrix in bf16, which all that are kept in int8 take in turn."""
+
+    def __init__(self) -> None:
+        self._room = torch.empty(0, dtype=BF16)
+
+    def shaped(self, rows: int, columns: int) -> Tensor:
+        """[rows, columns], whatever it held before."""
+        if self._room.numel() < rows * columns:
+            self._room = torch.empty(rows * columns, dtype=BF16)
+        return self._room[: rows * columns].view(rows, columns)
+
+
 class _Product:
     """Linear layers of one input as one matrix [outputs, inputs + ranks], in bf16, adapters beside the weights.
 
     With a norm before them its gain g is in the matrix, W diag(g), and each A is used as A diag(g). If `gated`, what it is given are
-    gate and up side by side, and silu(gate) * up is what it multiplies.
+    gate and up side by side, and silu(gate) * up is what it multiplies. With a workspace W is kept in int8 and B apart.
     """
 
-    def __init__(self, linears: Sequence[nn.Module], norm: RMSNorm | None = None, *, gated: bool = False) -> None:
+    def __init__(
+        self,
+        linears: Sequence[nn.Module],
+        workspace: _Workspace | None,
+        norm: RMSNorm | None = None,
+        *,
+        gated: bool = False,
+    ) -> None:
         self.gated = gated
         weights = [_weight(one) for one in linears]
         self.inputs = weights[0].shape[1]
@@ -90,21 +118,47 @@ class _Product:
                 rank += one.rank
             row += len(weight)
         self.stretched = any(one.kind == "dora" for _, _, one in self.adapters)
-        self.matrix = torch.zeros(row, self.inputs + rank, dtype=BF16, device=weights[0].device)
+        self._workspace = workspace if self.adapters else None
+        small = self._workspace is not None
+        device = weights[0].device
+        self._matrix = torch.zeros(
+            row, self.inputs + rank * (not small), dtype=torch.int8 if small else BF16, device=device
+        )
+        self._scale = torch.ones(row, 1, dtype=BF16, device=device)
+        self.b = torch.zeros(row, rank, dtype=BF16, device=device) if small else self._matrix[:, self.inputs :]
         row = 0
         for one, weight in zip(linears, weights, strict=True):
-            place = self.matrix[row : row + len(weight), : self.inputs]
-            place.copy_(weight if self.gain is None else weight * self.gain)
+            rows = slice(row, row + len(weight))
+            place, whole = self._matrix[rows, : self.inputs], weight if self.gain is None else weight * self.gain
+            if small:
+                self._scale[rows] = whole.abs().amax(1, keepdim=True).float().div(INT8).clamp_min(TINY).to(BF16)
+                whole = (whole.float() / self._scale[rows].float()).round_().clamp_(-INT8, INT8)
+            place.copy_(whole)
             one.weight.data = place
             row += len(weight)
         biases = [one.bias for one in linears if isinstance(one.bias, Tensor)]
         self.bias = torch.cat(biases).detach().to(BF16) if biases else None
 
+    def take(self, factors: Sequence[Tensor]) -> None:
+        """Put the adapters' B, times s, beside the weights."""
+        for (rows, ranks, one), b in zip(self.adapters, factors, strict=True):
+            self.b[rows, ranks] = b * one.scale
+
+    def matrix(self) -> Tensor:
+        """[outputs, inputs + ranks] bf16, to be used before the next one is asked for."""
+        if self._workspace is None:
+            return self._matrix
+        whole = self._workspace.shaped(len(self._matrix), self.inputs + self.b.shape[1])
+        whole[:, : self.inputs].copy_(self._matrix)  # two passes: as one product of two types it takes as long again
+        whole[:, : self.inputs].mul_(self._scale)
+        whole[:, self.inputs :].copy_(self.b)
+        return whole
+
     def __call__(self, x: Tensor) -> Tensor:
         """[..., inputs, twice as many if gated] bf16 -> [..., outputs] bf16."""
         if not self.adapters:
             x = _SwiGLU.apply(x) if self.gated else x  # type: ignore[no-untyped-call]
-            plain: Tensor = F.linear(x, self.matrix, self.bias)
+            plain: Tensor = F.linear(x, self._matrix, self.bias)
             return plain
         factors = [factor for _, _, one in self.adapters for factor in (one.lora_A.weight, one.lora_B.weight)]
         y: Tensor = _Adapted.apply(x.flatten(0, -2), self, *factors)  # type: ignore[no-untyped-call]
@@ -120,14 +174,13 @@ class _Adapted(torch.autograd.Function):
     def forward(ctx: Any, x_NI: Tensor, product: _Product, *factors: Tensor) -> Tensor:
         a_RI = torch.cat(factors[::2])
         a_RI = (a_RI if product.gain is None else a_RI * product.gain).to(BF16)
-        for (rows, ranks, one), b in zip(product.adapters, factors[1::2], strict=True):
-            product.matrix[rows, product.inputs + ranks.start : product.inputs + ranks.stop] = b * one.scale
+        product.take(factors[1::2])
         given, x_NI = x_NI, _gated(*x_NI.chunk(2, -1)) if product.gated else x_NI
         wide_NK = torch.cat((x_NI, x_NI @ a_RI.T), 1)
         # a norm keeps what it gives anyway; what the gate lets through is cheaper to compute anew than to keep
         ctx.save_for_backward(given, wide_NK[:, product.inputs :].clone(), a_RI)
         ctx.product = product
-        return F.linear(wide_NK, product.matrix, None if product.stretched else product.bias)
+        return F.linear(wide_NK, product.matrix(), None if product.stretched else product.bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -136,11 +189,11 @@ class _Adapted(torch.autograd.Function):
         open_NI = F.silu(given.chunk(2, -1)[0]) if product.gated else None
         x_NI = given if open_NI is None else open_NI * given.chunk(2, -1)[1]
         if ctx.needs_input_grad[0]:
-            dwide_NK = dy_NO @ product.matrix
+            dwide_NK = dy_NO @ product.matrix()
             dxa_NR = dwide_NK[:, product.inputs :]
             dx_NI = torch.addmm(dwide_NK[:, : product.inputs], dxa_NR, a_RI)
         else:
-            dxa_NR, dx_NI = dy_NO @ product.matrix[:, product.inputs :], None
+            dxa_NR, dx_NI = dy_NO @ product.b, None
         da_RI = (dxa_NR.T @ x_NI).float()
         if product.gain is not None:
             da_RI = da_RI * product.gain

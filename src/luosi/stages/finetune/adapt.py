@@ -90,6 +90,8 @@ def _trainable(folder: Path, config: Config, *, shard: bool) -> Transformer:
     device, lora = best_device(), config.method == "lora"
     rounded = lora and config.precision == "bf16"
     by_hand = rounded and device.type == "cpu" and not config.compile and not shard
+    if config.base_weights == "int8" and not by_hand:
+        raise InputError('base_weights "int8" is for a CPU, and not shared out', hint='set base_weights to "bf16"')
     model = model_from_state(
         read_shape(folder),
         {
@@ -109,7 +111,7 @@ def _trainable(folder: Path, config: Config, *, shard: bool) -> Transformer:
             kind=config.adapter,
         )
     if by_hand:
-        freeze(model)
+        freeze(model, int8=config.base_weights == "int8")
         _give_back()
     if shard:
         share_out(model)

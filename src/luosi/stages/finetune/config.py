@@ -58,6 +58,9 @@ class Config(StageConfig):
     adapter: Literal["lora", "rslora", "dora"] = Field(default="lora", json_schema_extra=ADDED_LATER)
     """Kind of a LoRA. "rslora": one learning rate for any rank; alpha 8 at rank 16 is then as strong as alpha 32 is without. "dora": the
     length of each row of a weight is learned by itself, in about a tenth more time and memory."""
+    base_weights: Literal["bf16", "int8"] = Field(default="bf16", json_schema_extra=ADDED_LATER)
+    """How the frozen matrices beside a LoRA or rsLoRA are kept while it learns in bf16 on a CPU; "int8", a scale a row, takes half the
+    memory and about a tenth more time. What ships is merged into the weights as they were given."""
     choose: bool = True
     """Learn from those rows of the corpus that hold most of what recurs in it, where it is more than `tokens`; false: from rows drawn by
     chance. Replay is always drawn by chance. Not for pairs."""
@@ -77,9 +80,13 @@ class Config(StageConfig):
         if self.sequence and self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
         if self.method == "full":
-            for field in ("top_layers", "optimizer", "adapter"):
+            for field in ("top_layers", "optimizer", "adapter", "base_weights"):
                 if getattr(self, field) != type(self).model_fields[field].default:
                     raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
+        if self.base_weights == "int8" and (self.adapter == "dora" or self.precision == "fp32" or self.compile):
+            raise ValueError(
+                'base_weights "int8" is for "lora" and "rslora" in bf16, not compiled: set it to "bf16", or the others so'
+            )
         if self.adapter == "rslora" and "alpha" not in self.model_fields_set:
             raise ValueError('adapter "rslora" needs its own alpha: 8 at rank 16 is as strong as the default of "lora"')
         if self.adapter == "dora" and self.optimizer == "muon":

@@ -64,7 +64,8 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
         seconds = training_seconds(
             machine, flop, precision=config.precision, efficiency=EFFICIENCY, compiled=config.compile
         )
-        frozen = 0 if config.method == "full" else 2 if config.precision == "bf16" else 4
+        kept = 1 if config.base_weights == "int8" else 2
+        frozen = 0 if config.method == "full" else kept if config.precision == "bf16" else 4
         memory = training_memory(shape, batch_tokens=config.batch_tokens, trained=trained, frozen_bytes=frozen)
         files = 4 * shape.parameters / WEIGHT_BYTES_PER_S
         return machine.estimate(self.name, seconds=0.5 + files + seconds, flop=flop, memory_bytes=memory)
