@@ -92,14 +92,13 @@ def _trainable(folder: Path, config: Config, *, shard: bool) -> Transformer:
     by_hand = rounded and device.type == "cpu" and not config.compile and not shard
     if config.base_weights == "int8" and not by_hand:
         raise InputError('base_weights "int8" is for a CPU, and not shared out', hint='set base_weights to "bf16"')
-    model = model_from_state(
-        read_shape(folder),
-        {
-            # not the embedding: what it gives is the residual stream, which stays in fp32
-            name: weight.to(torch.bfloat16) if rounded and weight.ndim == 2 and "embed_tokens" not in name else weight
-            for name, weight in _weights(folder)
-        },
-    )
+
+    def kept(name: str, weight: torch.Tensor) -> torch.Tensor:
+        # torch's own layers take their precision from what the embedding gives: the residual stream, which stays in fp32
+        matrix = weight.ndim == 2 and (by_hand or "embed_tokens" not in name)
+        return weight.to(torch.bfloat16) if rounded and matrix else weight
+
+    model = model_from_state(read_shape(folder), {name: kept(name, weight) for name, weight in _weights(folder)})
     if lora:
         add_lora(
             model,
