@@ -9,7 +9,7 @@ on one thread: `peft_tuned` (peft's LoRA of rank 16 on all projections, transfor
 five batch sizes tried), `peft_default` (both libraries' defaults, once, no goal), `luosi` (its finetune stage; 4 learning rates tried).
 Q is what peft_tuned reaches with BUDGET tokens, the mean over seeds; each arm's cost to Q is interpolated, log cost over bits, per
 seed, between two runs of its own that bracket Q, each with its learning rate fully decayed. CPU seconds are those tokens times the
-arm's seconds a token, which are taken apart, the arms in turn (ROUNDS). peft's arm never has to hold back what it
+arm's seconds a token; these, and the peak of memory, are taken apart, the arms in turn (ROUNDS). peft's arm never has to hold back what it
 forgets; Luosi must lose at most 1 % of the other texts, whose training parts it replays (a twentieth of what it reads). But for the
 rate, Luosi's settings are its defaults. Each arm's rate and batch are chosen on domain 1's held-out text, the one that is scored, the
 best two also on domain 2's; Luosi's defaults were chosen on those of domains 1 and 2 (docs/log.md); domain 3 saw

@@ -26,7 +26,8 @@ LEADERS = 2
 """Settings of each arm that are tried on the second domain too, over the whole budget: one text, one seed and half the budget do not tell
 them apart."""
 ROUNDS, ROUND_SEED, ROUND_TOKENS = 3, 200, 8192
-"""The arms in turn, so often, to take the seconds a token: a shared machine's speed changes from hour to hour, what is learned does not."""
+"""The arms in turn, so often, to take seconds a token and memory: a shared machine's speed changes from hour to hour, what is learned does
+not."""
 
 Run = dict[str, Any]
 """Arm, domain, tokens, seed, settings and what to score; a line says what came of it too."""

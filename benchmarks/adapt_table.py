@@ -15,10 +15,11 @@ from luosi.statistics import t_quantile
 
 GOALS = {"cpu_seconds": 0.50, "peak_bytes": 0.70, "general_lost": 0.01}
 COMPARED = ("luosi", "peft_tuned")
-FIELDS = {"flop": "flops", "peak_bytes": "peak_bytes", "tokens": "tokens"}
+FIELDS = {"flop": "flops", "tokens": "tokens"}
 """Of a line, and what the ratio of it is called."""
 CLOCKED = ("cpu_seconds", "whole_cpu_seconds")
 """Of training, and of the process from its start to the adapted model on the disk."""
+TAKEN = (*FIELDS.values(), *CLOCKED, "peak_bytes")
 COLOURS = {"peft_tuned": "tab:red", "luosi": "tab:blue", "peft_default": "tab:gray"}
 
 Costs = list[dict[str, float]]
@@ -88,6 +89,9 @@ def compare(
         ]
         both = math.hypot(spread(logs(by_seed["tokens"])), spread(logs(costs)))
         figures |= ratio(name, costs, both if len(pairs) > 1 else 0.0)
+    if rounds:  # what a run holds does not depend on how long it is
+        peaks = [{arm: float(rounds[arm][number]["peak_bytes"]) for arm in COMPARED} for number in range(ROUNDS)]
+        figures |= ratio("peak_bytes", peaks, spread(logs(peaks)))
     for arm in COMPARED:
         bits = [[row["bits_per_byte"] for row in pair[arm]] for pair in pairs]
         ends = [statistics.fmean(edge(row[domain] for row in two) for two in bits) for edge in (min, max)]
@@ -119,7 +123,7 @@ def print_domain(domain: str, figures: dict[str, Any]) -> None:
     print(
         f"{domain}: {figures['unmodified']:.4f} -> {figures['goal_bits_per_byte']:.4f} bits per byte, {figures['seeds']} seeds"
     )
-    for name in (*FIELDS.values(), *CLOCKED):
+    for name in TAKEN:
         if name not in figures:
             print(f"  {name:18} not measured yet")
             continue
@@ -142,9 +146,8 @@ def make_table(rows: Sequence[Run], place: Path) -> None:
         print(f"missing: {name_of(run)}")
     if not found:
         return
-    names = (*FIELDS.values(), *CLOCKED)
     ratios = {
-        domain: {key: value for key, value in figures.items() if key.startswith(names)}
+        domain: {key: value for key, value in figures.items() if key.startswith(TAKEN)}
         for domain, figures in found.items()
     }
     result = {
