@@ -149,8 +149,7 @@ class _Product:
         if self._workspace is None:
             return self._matrix
         whole = self._workspace.shaped(len(self._matrix), self.inputs + self.b.shape[1])
-        whole[:, : self.inputs].copy_(self._matrix)  # two passes: as one product of two types it takes as long again
-        whole[:, : self.inputs].mul_(self._scale)
+        torch.mul(self._matrix, self._scale, out=whole[:, : self.inputs])
         whole[:, self.inputs :].copy_(self.b)
         return whole
 

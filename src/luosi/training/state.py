@@ -74,7 +74,8 @@ def resumed(
     """
     was = saved.notes.get("identity")
     before = was if isinstance(was, dict) else {}
-    fields = [name for name in sorted({*before, *identity}) if before.get(name) != identity.get(name)]
+    # what the checkpoint does not say, an earlier version did not write down
+    fields = [name for name in sorted(before) if before[name] != identity.get(name)]
     if fields:
         changes = "; ".join(f"{name} is {identity.get(name)}, it was {before.get(name)}" for name in fields)
         raise InputError(
