@@ -106,8 +106,7 @@ class Training:
         return self._told(started, killed, first, times)  # type: ignore[arg-type]
 
     def _write_recipe(self, failures_every_s: float) -> None:
-        runtime = {"checkpoint_every_s": 600.0, "failures_every_s": failures_every_s}
-        base = {**self._recipe.steps["base"], **MODEL, "runtime": runtime}
+        base = {**self._recipe.steps["base"], **MODEL, "runtime": {"failures_every_s": failures_every_s}}
         steps = {**self._recipe.steps, "base": base}
         self._snapshot.write_text(self._recipe.model_copy(update={"steps": steps}).model_dump_json())
 
