@@ -195,7 +195,7 @@ def test_the_command_says_that_all_is_there_and_how_it_stands(
     watch("small", str(small.root), json=True)
     (base,) = [step for step in json.loads(capfdbinary.readouterr().out)["steps"] if step["step"] == "base"]
     assert base["state"] == "hit" and base["done"] == base["total"] == 60
-    assert base["metrics"]["loss"] > 0 and base["metrics"]["mfu"] > 0
+    assert base["metrics"]["loss"] > 0 and base["metrics"]["flop_per_s"] > 0
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:

@@ -61,7 +61,7 @@ def test_more_users_wait_longer_and_together_get_more(users: float, more: float,
     assert np.all(state.batch <= t.concurrency * (1 + 1e-9))
     served = t.concurrency / (state.first + t.answer * state.token)
     decoding = state.token[1] < 1.2 * state.step.total[1]  # where prompts take most of the time more users get no more
-    assert served[1] > served[0] * (1 - 1e-6) or not decoding
+    assert served[1] > served[0] * (1 - 1e-4) or not decoding
 
 
 def test_no_time_is_below_what_memory_and_rate_allow() -> None:

@@ -214,21 +214,21 @@ def test_going_on_with_another_rate_or_model_names_it(
         train(model, counting_rows(), optimizers, settings(), Recorder(tmp_path))
 
 
-class Guessing(Recorder):
-    """On a machine that was never measured, remembers the figures it was told."""
+class Told(Recorder):
+    """Remembers the last figures it was told."""
 
-    machine = MACHINE.model_copy(update={"source": "catalogue"})
     told: dict[str, float]
 
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
         self.told = metrics
 
 
-def test_a_guessed_peak_gives_no_share_of_it(tmp_path: Path) -> None:
-    context = Guessing(tmp_path)
+@pytest.mark.parametrize("source", ["measured", "catalogue"])
+def test_the_share_of_a_peak_is_told_where_it_was_measured(tmp_path: Path, source: str) -> None:
+    context = Told(tmp_path)
+    context.machine = MACHINE.model_copy(update={"source": source})
     small_training(context, steps=2)
-    assert context.told["flop_per_s"] > 0
-    assert "mfu" not in context.told
+    assert context.told.get("mfu") == (context.told["flop_per_s"] / 1e11 if source == "measured" else None)
 
 
 class Stopping(Recorder):
