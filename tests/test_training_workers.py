@@ -180,18 +180,21 @@ import sys
 from pathlib import Path
 import orjson
 from luosi.training.workers import here
-from tests.test_training_workers import training
+from tests.test_training_workers{kind} import training
 from tests.training_kit import Recorder
 folder = Path(sys.argv[1])
-result, _ = training(folder / "log", Recorder(folder))
+result, *_ = training(folder / "log", Recorder(folder))
 (folder / f"losses-{here().rank}.json").write_bytes(orjson.dumps(result.losses))
 """
 
 
 @pytest.mark.slow
-def test_torchruns_processes_are_workers(tmp_path: Path, alone: tuple[Result, dict[str, torch.Tensor]]) -> None:
+@pytest.mark.parametrize("kind", ["", "_sharded"])
+def test_torchruns_processes_are_workers(
+    tmp_path: Path, alone: tuple[Result, dict[str, torch.Tensor]], kind: str
+) -> None:
     script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    script.write_text(SCRIPT.replace("{kind}", kind))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     place = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     ended = subprocess.run([*command, str(script), str(tmp_path)], env=place, capture_output=True, text=True)
