@@ -60,7 +60,7 @@ class Config(StageConfig):
     length of each row of a weight is learned by itself, in about a tenth more time and memory."""
     base_weights: Literal["bf16", "int8"] = Field(default="bf16", json_schema_extra=ADDED_LATER)
     """How the frozen matrices beside a LoRA or rsLoRA are kept while it learns in bf16 on a CPU; "int8", a scale a row, takes half the
-    memory and about a tenth more time. What ships is merged into the weights as they were given."""
+    memory and up to a tenth more time. What ships is merged into the weights as they were given."""
     choose: bool = True
     """Learn from those rows of the corpus that hold most of what recurs in it, where it is more than `tokens`; false: from rows drawn by
     chance. Replay is always drawn by chance. Not for pairs."""
