@@ -186,7 +186,8 @@ def test_a_route_pays_from_the_first_volume_whose_year_is_no_dearer(
     else:
         assert not dearer(pays) and (pays == 1 or dearer(pays - 1))
     year = volume.first_year(usd(make), usd(own), per_day)
-    assert year is not None and 0 <= year.nano - make - own * per_day * volume.DAYS / volume.ANSWERS < 2
+    assert year is not None  # in whole numbers: a float has 53 bits
+    assert 0 <= (year.nano - make) * volume.ANSWERS - own * per_day * volume.DAYS < 2 * volume.ANSWERS
 
 
 def test_the_cheapest_changes_with_the_volume_and_other_currencies_are_not_compared() -> None:
