@@ -302,20 +302,8 @@ def test_pairs_are_learned_by_heart_and_the_turn_is_ended(taught: Taught, tmp_pa
     assert TunedModel(context.out).shape() == taught.model.shape()
 
 
-class Telling(Recorder):
-    """Remembers the figures of every step."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.told: list[dict[str, float]] = []
-
-    def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
-        super().progress(done, total, unit, **metrics)
-        self.told.append(metrics)
-
-
 def test_bits_per_byte_of_answers_are_told(taught: Taught, tmp_path: Path) -> None:
-    context = Telling(tmp_path)
+    context = Recorder(tmp_path)
     teach(taught, context, epochs=2.0)
     tokenizer = load_tokenizer(taught.model.path)
     learned = sum(

@@ -45,11 +45,13 @@ class Recorder:
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.said: list[str] = []
         self.steps: list[int] = []
+        self.told: list[dict[str, float]] = []
         self.cost = Cost()
         self._at_step = at_step
 
     def progress(self, done: float, total: float, unit: str, **metrics: float) -> None:
         self.steps.append(int(done))
+        self.told.append(metrics)
         self._at_step(int(done))
 
     def say(self, message: str) -> None:

@@ -83,8 +83,7 @@ def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: 
     warn_of_epochs(epochs, context)
     if not share:
         return Supply(main.rows, config.steps, epochs, positions_per_byte=main.positions_per_byte)
-    replayed = _packed(config, tokenizer_folder, corpus, others, replayed_count)
-    warn_of_epochs(needed * share / replayed.rows.epoch_positions, context, "the text that is replayed")
+    replayed = _replayed(config, tokenizer_folder, corpus, others, replayed_count, context)
     bytes_per_position = (1 - share) / main.positions_per_byte + share / replayed.positions_per_byte
     rows = MixedRows(main.rows, replayed.rows, share)
     return Supply(rows, config.steps, epochs, positions_per_byte=1 / bytes_per_position)
@@ -109,10 +108,8 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
         )
     if not corpus or not replay:
         return Supply(rows, steps, epochs, rows.learned_share, positions_per_byte)
-    replayed = _packed(config, tokenizer_folder, corpus, corpus.sources(), int(steps * batch_rows * replay))
-    warn_of_epochs(
-        steps * config.batch_tokens * replay / replayed.rows.epoch_positions, context, "the text that is replayed"
-    )
+    count = int(steps * batch_rows * replay)
+    replayed = _replayed(config, tokenizer_folder, corpus, corpus.sources(), count, context)
     answered = (1 - replay) * rows.learned_share
     size = answered / positions_per_byte + replay / replayed.positions_per_byte
     learned = answered + replay
@@ -150,6 +147,15 @@ def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Con
 def _example(chat: Chat, pair: Pair, system: str) -> Example:
     turn = chat.turn(messages(pair.question, passages=pair.passages, system=system), pair.answer)
     return Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
+
+
+def _replayed(
+    config: Config, tokenizer_folder: Path, corpus: Corpus, sources: Collection[str], count: int, context: Context
+) -> _Text:
+    """Text of `sources` against forgetting, `count` rows of it; says so where it is read too often."""
+    text = _packed(config, tokenizer_folder, corpus, sources, count)
+    warn_of_epochs(count * config.sequence / text.rows.epoch_positions, context, "the text that is replayed")
+    return text
 
 
 def _packed(
