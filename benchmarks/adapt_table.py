@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from adapt_runs import DOMAINS, FINALS, FIRST, ROUND_SEED, ROUNDS, SECOND, THIRD, TRIAL_SEED, Run, line, name_of, runs
-
-from luosi.statistics import t_quantile
+from reaching import half_width, to_reach
 
 GOALS = {"cpu_seconds": 0.50, "peak_bytes": 0.70, "general_lost": 0.01}
 COMPARED = ("luosi", "peft_tuned")
@@ -27,12 +26,10 @@ Costs = list[dict[str, float]]
 
 
 def to_quality(rows: Sequence[Run], goal: float, field: str) -> float:
-    """An arm's cost to `goal` from its runs of one seed: straight in log cost over bits per byte."""
-    domain = rows[0]["domain"]
-    (bits_0, cost_0), (bits_1, cost_1) = (
-        (row["bits_per_byte"][domain], math.log(row[field])) for row in sorted(rows, key=lambda row: row["tokens"])
-    )
-    return math.exp(cost_0 + (cost_1 - cost_0) * (goal - bits_0) / (bits_1 - bits_0))
+    """An arm's cost to `goal` from its two runs of one seed."""
+    found = to_reach(goal, [(float(row[field]), row["bits_per_byte"][row["domain"]]) for row in rows])
+    assert found is not None, "two runs are asked for"
+    return found
 
 
 def taken_in_turn(asked: Sequence[Run]) -> dict[str, list[Run]]:
@@ -51,11 +48,6 @@ def clocked(row: Run, tokens: float, *, whole: bool) -> float:
 def logs(costs: Costs) -> list[float]:
     """Of Luosi's share."""
     return [math.log(cost["luosi"] / cost["peft_tuned"]) for cost in costs]
-
-
-def spread(values: Sequence[float]) -> float:
-    """Half of Student's interval of 95 % of their mean; 0 of one."""
-    return t_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def ratio(name: str, costs: Costs, half: float) -> dict[str, float]:
@@ -80,18 +72,18 @@ def compare(
         field: [{arm: to_quality(pair[arm], goal, field) for arm in COMPARED} for pair in pairs] for field in FIELDS
     }
     for field, name in FIELDS.items():
-        figures |= ratio(name, by_seed[field], spread(logs(by_seed[field])))
+        figures |= ratio(name, by_seed[field], half_width(logs(by_seed[field])))
     for name in CLOCKED if rounds else ():
         whole = name == "whole_cpu_seconds"
         costs = [
             {arm: clocked(rounds[arm][number], figures[f"{arm}_tokens"], whole=whole) for arm in COMPARED}
             for number in range(ROUNDS)
         ]
-        both = math.hypot(spread(logs(by_seed["tokens"])), spread(logs(costs)))
+        both = math.hypot(half_width(logs(by_seed["tokens"])), half_width(logs(costs)))
         figures |= ratio(name, costs, both if len(pairs) > 1 else 0.0)
     if rounds:  # what a run holds does not depend on how long it is
         peaks = [{arm: float(rounds[arm][number]["peak_bytes"]) for arm in COMPARED} for number in range(ROUNDS)]
-        figures |= ratio("peak_bytes", peaks, spread(logs(peaks)))
+        figures |= ratio("peak_bytes", peaks, half_width(logs(peaks)))
     for arm in COMPARED:
         bits = [[row["bits_per_byte"] for row in pair[arm]] for pair in pairs]
         ends = [statistics.fmean(edge(row[domain] for row in two) for two in bits) for edge in (min, max)]

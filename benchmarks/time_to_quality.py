@@ -7,13 +7,13 @@
 Every arm reads the same tokens (benchmarks/texts.py) in the same order for the same seed, on one thread, and is scored on the same held-out
 documents in bits per byte; all are compiled. Its learning rates, times one scale, are tuned by four trials at a quarter of the horizon,
 then the batch by two, half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of `luosi new`'s for Luosi (a peer's best at an
-edge is followed up to two trials further each time; Luosi's is not). The horizon is 20 tokens for every parameter in the layers' matrices;
-Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two horizons around Q, each with its whole decay, and what it
-needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; ratios are paired by seed. What was tuned at four
-layers is used at two (two seeds) and at six (one seed; its horizon is 1.4 times the text), where AdamW is compared alone. FLOP are the model's matrix
-products and the optimizer's. CPU seconds are the process's own without imports, compiling and scoring. A run is a line of
-results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts anew. Writes results/time_to_quality.json
-and .png. Needs transformers, accelerate, and matplotlib for the picture.
+edge is followed up to two trials further each time; Luosi's is not), then AdamW's memory of squares by three, at its best so far. The horizon
+is 20 tokens for every parameter in the layers' matrices; Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two
+horizons around Q, each with its whole decay, and what it needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed;
+ratios are paired by seed. What was tuned at four layers is used at two (two seeds) and at six (one seed; its horizon is 1.4 times the text),
+where AdamW is compared alone. FLOP are the model's matrix products and the optimizer's. CPU seconds are the process's own without imports,
+compiling and scoring. A run is a line of results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts
+anew. Writes results/time_to_quality.json and .png. Needs transformers, accelerate, and matplotlib for the picture.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ import argparse
 import hashlib
 import importlib
 import json
-import os
-import platform
-import subprocess
+import math
 import sys
 import time
-from importlib.metadata import version
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +34,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from arms.choice import ARMS, MODULES, Lines, schedule
 from arms.runs import Run
 from arms.table import make_table
+from one_by_one import Job, on_one_thread, run_all, run_next, surroundings
 from texts import FOLDER
 
 RESULTS = Path(__file__).parent / "results" / "time_to_quality.jsonl"
-NOTHING_LEFT, FAILURES, PAUSE_S = 10, 20, 120
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-
-
-def machine() -> dict[str, Any]:
-    """What ran it."""
-    names = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return {"cpu": names[0] if names else platform.processor(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-
-
-def _lines(path: str) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:
-        return []
 
 
 def data_digest(made: Any) -> str:
@@ -97,53 +81,20 @@ def do(run: Run) -> dict[str, Any]:
         "matrix_parameters": trained.matrix_parameters,
         "parameters": trained.parameters,
         "notes": trained.notes,
-        "versions": {name: version(name) for name in ("luosi", "torch", "tokenizers")},
-        "machine": machine(),
-        "ended": time.strftime("%Y-%m-%d %H:%M", time.gmtime()),
+        **surroundings("luosi", "torch", "tokenizers"),
     }
 
 
-def run_next(only: list[str]) -> int:
-    """Make the first run that is missing and that no other process is making; the exit code."""
-    from filelock import FileLock, Timeout
-
-    lines = Lines(RESULTS)
-    for planned in schedule(lines):
-        if not planned.known or planned.run.arm not in only:
-            continue
-        name = hashlib.sha256(json.dumps(planned.run.as_dict(), sort_keys=True).encode()).hexdigest()[:16]
-        (FOLDER / "locks").mkdir(parents=True, exist_ok=True)
-        lock = FileLock(FOLDER / "locks" / name, timeout=0)
-        try:
-            with lock:
-                if Lines(RESULTS).find(planned.run) is None:
-                    print(time.strftime("%H:%M", time.gmtime()), json.dumps(planned.run.as_dict()), flush=True)
-                    line = do(planned.run)
-                    with RESULTS.open("ab") as file:
-                        file.write((json.dumps(line) + "\n").encode())
-                    print(
-                        f"      {line['final_bpb']:.4f} bpb, {line['cpu_s']:.0f} CPU s, {line['flop']:.3g} FLOP",
-                        flush=True,
-                    )
-                return 0
-        except Timeout:
-            continue
-    return NOTHING_LEFT
+def jobs(only: list[str]) -> Iterator[Job]:
+    """Those that can be run now."""
+    for planned in schedule(Lines(RESULTS)):
+        if planned.known and planned.run.arm in only:
+            yield job(planned.run)
 
 
-def run_all(only: list[str], most_minutes: float) -> None:
-    """One process a run, one after the other, each with today's code, until nothing is missing."""
-    begun, failures = time.monotonic(), 0
-    while time.monotonic() - begun < most_minutes * 60:
-        done = subprocess.run([sys.executable, __file__, "--next", "--only", *only], check=False)
-        if done.returncode == NOTHING_LEFT:
-            print("nothing is missing that can be run now")
-            return
-        failures = failures + 1 if done.returncode else 0
-        if failures >= FAILURES:
-            raise SystemExit(f"{failures} runs failed one after the other")
-        if failures:
-            time.sleep(PAUSE_S)
+def job(run: Run) -> Job:
+    """One run, looked up anew whenever it is asked for."""
+    return Job(json.dumps(run.as_dict(), sort_keys=True), lambda: Lines(RESULTS).find(run) is not None, lambda: do(run))
 
 
 def show_plan() -> None:
@@ -169,16 +120,15 @@ def main() -> None:
     parser.add_argument("--run", action="store_true")
     parser.add_argument("--next", action="store_true", help="one run only")
     parser.add_argument("--only", nargs="+", default=list(ARMS), choices=ARMS, metavar="ARM")
-    parser.add_argument("--most-minutes", type=float, default=1e9)
+    parser.add_argument("--most-minutes", type=float, default=math.inf)
     given = parser.parse_args()
     if given.plan:
         show_plan()
     elif given.run or given.next:
-        if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
-            os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **ONE_THREAD})
+        on_one_thread()
         if given.next:
-            sys.exit(run_next(given.only))
-        run_all(given.only, given.most_minutes)
+            sys.exit(run_next(jobs(given.only), RESULTS, FOLDER / "locks"))
+        run_all([__file__, "--next", "--only", *given.only], given.most_minutes)
     else:
         make_table(Lines(RESULTS), RESULTS.with_suffix(""))
 

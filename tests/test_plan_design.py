@@ -36,7 +36,7 @@ RATES = Rates(machine_hour=Price(money=Money(nano=10**8, currency="USD"), unit="
 BATCH = 256
 DEFAULTS: dict[str, dict[str, Any]] = {
     "finetune": {"rank": 16, "learning_rate": 1e-3},
-    "pretrain": {"batch_tokens": 4096, "matrix_lr": 0.005, "vector_lr": 0.015},
+    "pretrain": {"batch_tokens": 4096, "matrix_lr": 0.005, "vector_lr": 0.03},
 }
 
 
@@ -247,10 +247,10 @@ def test_making_and_answering_stay_within_the_budget(seconds: float, answers: fl
 def test_batch_and_rates_follow_rules_and_begin_at_the_defaults() -> None:
     smallest, largest = SCRATCH_SHAPES[0], SCRATCH_SHAPES[-1]
     few = Scratch(smallest, 655_360).steps("", "bf16", complete)["scratch"][2]
-    assert (few["batch_tokens"], few["matrix_lr"], few["vector_lr"], few["steps"]) == (4096, 0.005, 0.015, 160)
+    assert (few["batch_tokens"], few["matrix_lr"], few["vector_lr"], few["steps"]) == (4096, 0.005, 0.03, 160)
     many = Scratch(largest, 4.7e9).steps("", "bf16", complete)["scratch"][2]
     assert many["batch_tokens"] == 131_072 and many["steps"] * 131_072 == pytest.approx(4.7e9, rel=1e-3)
-    assert 0.3 < many["matrix_lr"] / 0.005 < 0.4 and 0.3 < many["vector_lr"] / 0.015 < 0.4
+    assert 0.3 < many["matrix_lr"] / 0.005 < 0.4 and 0.3 < many["vector_lr"] / 0.03 < 0.4
 
 
 @pytest.mark.parametrize("shape", SCRATCH_SHAPES, ids=lambda shape: f"{shape.parameters / 1e6:.0f}M")

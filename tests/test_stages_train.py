@@ -291,8 +291,8 @@ def answer(folder: Path, question: str, system: str = "") -> str:
 
 def test_pairs_are_learned_by_heart_and_the_turn_is_ended(taught: Taught, tmp_path: Path) -> None:
     context = Recorder(tmp_path)
-    facts = teach(taught, context, method="full", learning_rate=0.01, system_prompt="Be brief.")
-    assert facts.figures["epochs"] == pytest.approx(40, abs=1) and float(facts.figures["final_loss"]) < 0.1
+    facts = teach(taught, context, method="full", learning_rate=0.01, epochs=60.0, system_prompt="Be brief.")
+    assert facts.figures["epochs"] == pytest.approx(60, abs=1) and float(facts.figures["final_loss"]) < 0.1
     assert {name: answer(context.out, f"Colour of {name}?", "Be brief.") for name in CITIES} == CITIES
     rows = list(read_jsonl(context.out / "curve.jsonl"))
     assert len(rows) * 384 == facts.tokens == context.cost.tokens and not context.said

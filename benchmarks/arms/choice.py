@@ -25,6 +25,8 @@ ARMS = tuple(MODULES)
 TUNED = (*PEERS, "luosi")
 SCALES, MOST_FURTHER = (1.0, 2.0, 0.5, 4.0), 2
 TRIAL_SEED = 100
+BETA2S = (0.99, 0.999, 0.9999)
+"""Of AdamW, tried besides the usual 0.95 at its best rate and batch: steps as small as that want a longer memory."""
 SEEDS: dict[str, tuple[int, ...]] = {"main": (0, 1, 2), "half": (0, 1), "deep": (0,)}
 """Of the final runs."""
 PARTS = (0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
@@ -88,10 +90,11 @@ class Planned:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An arm's scale and batch; `sure` once all trials they rest on are there."""
+    """An arm's scale, batch and, for AdamW, memory of squares; `sure` once all trials they rest on are there."""
 
     scale: float
     batch_tokens: int
+    beta2: float | None
     sure: bool
 
 
@@ -115,6 +118,14 @@ def batches(lines: Lines, arm: str) -> list[Run]:
     return found
 
 
+def squares(lines: Lines, arm: str) -> list[Run]:
+    """Longer memories of AdamW's squares at the best rate and batch, missing or not."""
+    if arm != "hf_tuned":
+        return []
+    best = _best(lines, [*trials(lines, arm), *batches(lines, arm)])
+    return [replace(best, purpose="squares", beta2=beta2) for beta2 in BETA2S]
+
+
 def trial_batch(lines: Lines, arm: str) -> int:
     """Tokens of a step in the trials of the rate: what `luosi new` would take, 8,192 for AdamW, and for nanochat's what was best for AdamW."""
     if arm == "luosi":
@@ -132,9 +143,9 @@ def _edge(lines: Lines, tried: list[Run], arm: str, first: int, value: Callable[
 
 def chosen(lines: Lines, arm: str) -> Chosen:
     """The best of the trials so far."""
-    tried = [*trials(lines, arm), *batches(lines, arm)]
+    tried = [*trials(lines, arm), *batches(lines, arm), *squares(lines, arm)]
     best = _best(lines, tried)
-    return Chosen(best.scale, best.batch_tokens, all(lines.bits(run) is not None for run in tried))
+    return Chosen(best.scale, best.batch_tokens, best.beta2, all(lines.bits(run) is not None for run in tried))
 
 
 def _best(lines: Lines, runs: list[Run]) -> Run:
@@ -148,7 +159,7 @@ def final(lines: Lines, arm: str, shape: str, part: float, seed: int) -> Run:
         return Run(arm, shape, "default", round(part * horizon(shape)), 1.0, 8 * SEQUENCE, seed)
     choice = chosen(lines, arm)
     tokens = round(part * horizon(shape)) // choice.batch_tokens * choice.batch_tokens
-    return Run(arm, shape, "final", tokens, choice.scale, choice.batch_tokens, seed)
+    return Run(arm, shape, "final", tokens, choice.scale, choice.batch_tokens, seed, choice.beta2)
 
 
 def mean_bits(lines: Lines, arm: str, shape: str, part: float) -> float | None:
@@ -190,6 +201,8 @@ def schedule(lines: Lines) -> Iterator[Planned]:
     for arm in TUNED:
         sure = all(lines.bits(run) is not None for run in trials(lines, arm))
         runs += [(run, sure) for run in batches(lines, arm)]
+    sure = all(lines.bits(run) is not None for run in (*trials(lines, "hf_tuned"), *batches(lines, "hf_tuned")))
+    runs += [(run, sure) for run in squares(lines, "hf_tuned")]
     for shape in ("main", "half", "deep"):
         for arm in TUNED if shape == "main" else TRANSFER_ARMS:
             sure = chosen(lines, arm).sure

@@ -49,7 +49,7 @@ def settings(run: Run) -> dict[str, Any]:
         "lr_scheduler_kwargs": {"min_lr_rate": FINAL_LR},
         "warmup_steps": round(WARMUP * run.steps),
         "weight_decay": WEIGHT_DECAY,
-        "betas": list(BETAS),
+        "betas": [BETAS[0], run.beta2 or BETAS[1]],
     }
 
 

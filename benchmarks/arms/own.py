@@ -23,6 +23,7 @@ from luosi.models.weights import load_model
 from luosi.stages.export.parity import same_logits
 from luosi.stages.pretrain import scratch
 from luosi.stages.pretrain.config import Config, Runtime
+from luosi.stages.pretrain.stage import PretrainStage
 from luosi.training.muon import orthogonal_flop
 
 NEVER_S = 1e9
@@ -44,6 +45,7 @@ def settings(run: Run) -> dict[str, Any]:
     """All that the run depends on besides the text."""
     return {
         "model": "luosi pretrain",
+        "version": PretrainStage.version,
         "rows": "documents end to end, masked",
         **config(run).model_dump(exclude={"seed", "steps"}),
     }

@@ -20,7 +20,7 @@ BATCH_TOKENS = 8192
 LAYERS = {"half": 2, "main": 4, "deep": 6}
 """Depth of each size; all else is the same. The arms are tuned at "main", what was chosen there carries over."""
 
-Purpose = Literal["trial", "batch", "final", "default"]
+Purpose = Literal["trial", "batch", "squares", "final", "default"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Run:
     """Times the arm's own rule for all its learning rates."""
     batch_tokens: int
     seed: int
+    beta2: float | None = None
+    """AdamW's memory of squares, where another than the arm's own is tried or was chosen."""
 
     @property
     def steps(self) -> int:
@@ -48,7 +50,7 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """For a line of JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)

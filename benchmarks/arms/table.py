@@ -9,33 +9,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from reaching import half_width, to_reach
+
 from arms.choice import SEEDS, TRANSFER_ARMS, TUNED, Lines, chosen, final, mean_bits, parts, schedule, trials
 from arms.peers import MATPLOTLIB, use
 from arms.runs import LAYERS, horizon
-from luosi.statistics import t_quantile
 
 COSTS = ("flop", "cpu_s")
 COLOURS = {"hf_tuned": "#c44e52", "nanochat_exportable": "#dd8452", "nanochat": "#8172b3", "luosi": "#2a6f97"}
-
-
-def to_reach(quality: float, points: list[tuple[float, float]]) -> float | None:
-    """The cost at which `quality` is reached: bits interpolated against the logarithm of cost between the two points nearest to it.
-
-    None with fewer than two points, unless the one there is has just that quality.
-
-    >>> round(to_reach(1.5, [(1e12, 2.0), (1e14, 1.0)]) / 1e13, 6)
-    1.0
-    """
-    if len(points) < 2:
-        return next((cost for cost, bits in points if bits == quality), None)
-    points = sorted(points)
-    above = [point for point in points if point[1] >= quality] or points[:1]
-    low = max(above)
-    high = min((point for point in points if point > low), default=None)
-    if high is None:  # the quality lies beyond the longest run: go on along the last two
-        low, high = points[-2:]
-    share = (low[1] - quality) / (low[1] - high[1])
-    return math.exp(math.log(low[0]) + share * (math.log(high[0]) - math.log(low[0])))
 
 
 def costs_of(lines: Lines, arm: str, shape: str, quality: float, cost: str) -> dict[int, float]:
@@ -68,7 +49,7 @@ def compared(ours: dict[int, float], theirs: dict[int, float]) -> dict[str, Any]
     middle = statistics.fmean(logs)
     if len(logs) == 1:
         return {"ratio": math.exp(middle), "low": None, "high": None, "seeds": 1}
-    half = t_quantile(len(logs) - 1) * statistics.stdev(logs) / math.sqrt(len(logs))
+    half = half_width(logs)
     return {
         "ratio": math.exp(middle),
         "low": math.exp(middle - half),

@@ -17,11 +17,11 @@ from torch import Tensor
 from luosi.models.transformer import Attention, Layer, Transformer
 
 EMBEDDING = 0.5
-"""Deviation of a wired model's embedding: words stay apart for as long as the learning rate of vectors (0.015) leaves them."""
+"""Deviation of a wired model's embedding: words stay apart for as long as the learning rate of vectors (0.03) leaves them."""
 COMMON = 1.0
 """Length of the part that all words have in common, as a share of what is their own."""
 OWN_LOGIT = 4.0
-"""What a word's own logit starts with where the head is the embedding: near-uniform guesses."""
+"""What a word's own logit starts with where the head is the embedding, or begins as it: near-uniform guesses."""
 NOISE = 0.5
 """Of the deviation of an embedding that begins as word vectors: words of like company must be told apart."""
 NEAR = 0.3
@@ -103,7 +103,7 @@ def _attention(model: Transformer, number: int) -> Attention:
 
 
 def _embed(model: Transformer, common_C: Tensor, words_VC: Tensor | None) -> None:
-    """Vectors of deviation EMBEDDING, `words_VC` under noise or noise alone, and the part in common; a tied head's guesses stay uniform."""
+    """Vectors of deviation EMBEDDING, `words_VC` under noise or noise alone, and the part in common; the head begins as these too, its guesses near uniform."""
     embedding = model.model.embed_tokens.weight
     noise = embedding / embedding.std()
     if words_VC is None:
@@ -113,8 +113,9 @@ def _embed(model: Transformer, common_C: Tensor, words_VC: Tensor | None) -> Non
         own = share * noise + (1 - share**2).sqrt() * words_VC
     own = own - (own @ common_C)[:, None] * common_C
     embedding.copy_(EMBEDDING * (own + COMMON * math.sqrt(len(common_C)) * common_C))
-    if model.shape.tied:
-        model.model.norm.weight.fill_(OWN_LOGIT / (model.shape.width * EMBEDDING))
+    if model.lm_head is not None:
+        model.lm_head.weight.copy_(embedding)
+    model.model.norm.weight.fill_(OWN_LOGIT / (model.shape.width * EMBEDDING))
 
 
 def _look_back(attention: Attention, common_C: Tensor, frequencies: Tensor) -> None:

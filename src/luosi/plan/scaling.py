@@ -32,8 +32,8 @@ def text_tokens(text_bytes: float) -> float:
 
 
 def scratch_tokens(shape: ModelShape) -> float:
-    """Tokens that training `shape` from scratch asks for: 20 for each parameter."""
-    return TOKENS_PER_PARAMETER * shape.parameters
+    """Tokens that training `shape` from scratch asks for: 20 for each parameter that a token is multiplied with."""
+    return TOKENS_PER_PARAMETER * (shape.matrix_parameters + shape.vocab_size * shape.width)
 
 
 def _qwen3(vocab_size: int, layers: int, width: int, heads: int, kv_heads: int, context: int) -> ModelShape:
@@ -46,6 +46,7 @@ def _qwen3(vocab_size: int, layers: int, width: int, heads: int, kv_heads: int, 
         kv_heads=kv_heads,
         head_dim=64,
         ff=3 * width,
+        tied=False,
         context=context,
     )
 

@@ -83,8 +83,7 @@ class Muon(Optimizer):
             torch._foreach_copy_(squares, list(squares_NR1.unbind()))
         updates *= RMS * max(matrices[0].shape) ** 0.5
         if group["weight_decay"]:
-            weights_NRC = torch.stack(weights)
-            updates += group["weight_decay"] * weights_NRC * (updates * weights_NRC > 0)
+            updates += group["weight_decay"] * _decaying(torch.stack(weights), updates)
         torch._foreach_add_(weights, list(updates.unbind()), alpha=-group["lr"])
 
     def _held(self, parameter: Tensor, field: str, columns: int) -> Tensor:
@@ -138,6 +137,11 @@ def orthogonal_flop(rows: int, columns: int) -> int:
     """FLOP of `orthogonal` for one matrix: per step a square, its square and a product."""
     short, long = sorted((rows, columns))
     return len(COEFFICIENTS) * (4 * short * short * long + 2 * short**3)
+
+
+def _decaying(weights_NRC: Tensor, updates_NRC: Tensor) -> Tensor:
+    """The weights that shrink anyway, the others as zeros."""
+    return weights_NRC * (updates_NRC * weights_NRC > 0)
 
 
 def _even_rows(updates_NRC: Tensor, squares_NR1: Tensor, beta: float) -> Tensor:

@@ -15,6 +15,10 @@ from luosi.training.adamw import AdamW, Optimizer
 from luosi.training.muon import Muon
 from luosi.training.sharding import own_rows, shared_like
 
+FROM_SCRATCH = (0.9, 0.99)
+"""AdamW's betas from scratch: steps of a few thousand tokens, most of whose words are rare, want a longer memory of squares than 0.95
+(Marek et al. 2025, arXiv:2507.07101). In adapting it makes no difference."""
+
 
 class Optimizers:
     """Several optimizers that step together; each group's learning rate is its peak times one multiplier.
@@ -84,7 +88,7 @@ def muon_and_adamw(model: nn.Module, *, matrix_lr: float, vector_lr: float, weig
     chosen = set(matrices)
     others = [p for p in names if p not in chosen]
     muon = Muon(matrices, lr=matrix_lr, weight_decay=weight_decay)
-    return Optimizers([muon, AdamW([{"params": others}], lr=vector_lr)], names)
+    return Optimizers([muon, AdamW([{"params": others}], lr=vector_lr, betas=FROM_SCRATCH)], names)
 
 
 def adamw(model: nn.Module, *, learning_rate: float, weight_decay: float) -> Optimizers:

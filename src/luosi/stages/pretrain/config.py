@@ -25,8 +25,8 @@ class Config(StageConfig):
     """Size of a head."""
     ff: int = Field(default=768, gt=0, multiple_of=32)
     """Inner size of the MLP."""
-    tied: bool = True
-    """Whether the head is the embedding; saves parameters in small models."""
+    tied: bool = False
+    """Whether the head is the embedding: a smaller file, and better where there are hardly more tokens than numbers in it. A head of its own learns more from more."""
     sequence: int = Field(default=256, gt=1)
     """Tokens in a row, and the context the model is made for."""
     batch_tokens: int = Field(default=4096, gt=0)
@@ -35,7 +35,7 @@ class Config(StageConfig):
     """Updates."""
     matrix_lr: float = Field(default=0.005, gt=0)
     """Peak learning rate of Muon, in AdamW's scale."""
-    vector_lr: float = Field(default=0.015, gt=0)
+    vector_lr: float = Field(default=0.03, gt=0)
     """Peak learning rate of AdamW: embedding, head, norms."""
     weight_decay: float = Field(default=0.1, ge=0)
     """Of the layers' matrices, per step and unit of learning rate."""

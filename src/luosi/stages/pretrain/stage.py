@@ -22,7 +22,7 @@ class PretrainStage(Stage[PretrainConfig, PretrainRuntime]):
     """See the module."""
 
     name: ClassVar[str] = "pretrain"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     Config = PretrainConfig
     Runtime = PretrainRuntime
     inputs: ClassVar[Mapping[str, Role]] = {"tokens": Role((TokenDataset,)), "tokenizer": Role((Tokenizer,))}
