@@ -171,3 +171,37 @@ def test_serve_answers_the_official_client_and_stops_cleanly(small: Workspace, t
             process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
     assert (small.root / "accounts.db").exists()
+
+
+HUNG_UP = """
+import fcntl, os, sys, termios, time
+os.setsid()
+fcntl.ioctl(2, termios.TIOCSCTTY, 0)
+from luosi.cli.common import say
+from luosi.cli.run import stop_on_signals
+with stop_on_signals() as stop:
+    say("ready")
+    while not stop():
+        time.sleep(0.01)
+    say("this goes to a terminal that is gone")
+    print("and so does this", flush=True)
+    with open(sys.argv[1], "w") as file:
+        file.write(stop())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="terminals there do not hang up")
+def test_a_terminal_that_is_gone_asks_for_a_stop_and_breaks_nothing(tmp_path: Path) -> None:
+    import os
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", HUNG_UP, str(tmp_path / "told")]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        seen = b""
+        while b"ready" not in seen:
+            seen += os.read(ours, 1000)
+        os.close(ours)
+        assert process.wait(30) == 0
+    assert (tmp_path / "told").read_text() == "signal SIGHUP"

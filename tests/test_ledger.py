@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,6 +82,26 @@ def test_children_are_counted(tmp_path: Path) -> None:
     usage = Usage(MACHINE)
     subprocess.run([sys.executable, "-c", "import time\nwhile time.process_time() < 0.3: pass"], check=True)
     assert usage.cost().cpu_s >= 0.28
+
+
+def busy(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_what_a_server_forked_is_counted_after_its_end() -> None:
+    """Workers of a training are children of multiprocessing's fork server, which alone waits for them."""
+    start: Any = multiprocessing.get_context("forkserver")
+    first = start.Process(target=busy, args=(0.0,))
+    first.start()
+    first.join()
+    usage = Usage(MACHINE)
+    worker = start.Process(target=busy, args=(0.5,))
+    worker.start()
+    worker.join()
+    time.sleep(0.2)  # the server has waited for it
+    assert 0.45 <= usage.cost().cpu_s < 5
 
 
 def test_the_bill_adds_up(tmp_path: Path) -> None:

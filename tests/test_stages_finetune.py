@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, TokenDataset, Tokenizer
-from luosi.artifacts.base import read_jsonl, write_jsonl
+from luosi.artifacts.base import read_jsonl, write_json, write_jsonl
 from luosi.errors import BudgetExceeded, InputError
 from luosi.models.flops import forward_flop, lora_parameters, training_flop
 from luosi.models.lora import ROWS
@@ -266,7 +266,15 @@ def test_replay_that_cannot_be_is_said(base: tuple[Corpus, BaseModel], tmp_path:
     corpus = small_corpus(tmp_path / "corpus", sources=("law",))
     context = Recorder(tmp_path / "run")
     adapt((corpus, base[1]), context, replay=0.25)
-    assert context.said == ["nothing is replayed: law is the corpus's only source"]
+    assert context.said == ["nothing is replayed: law is the corpus's only source with text to train on"]
+
+
+def test_a_source_without_text_does_not_stop_the_others(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+    corpus = small_corpus(tmp_path / "corpus", sources=("law",))
+    write_json(corpus.path / "report.json", {"order": ["law", "all held out"], "sources": {}})
+    context = Recorder(tmp_path / "run")
+    adapt((corpus, base[1]), context)
+    assert context.said == ["nothing is replayed: law is the corpus's only source with text to train on"]
 
 
 def test_too_little_text_is_counted_and_said(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:

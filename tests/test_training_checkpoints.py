@@ -75,6 +75,57 @@ def test_a_disk_without_room_leaves_the_last_and_is_told_once(tmp_path: Path, mo
     assert saved is not None and saved.step == 1
 
 
+def saved_at(folder: Path, *steps: int) -> Checkpoints:
+    checkpoints = Checkpoints(folder)
+    for step in steps:
+        checkpoints.save(Checkpoint(step, {"a": torch.tensor(step)}, {}))
+    return checkpoints
+
+
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-4])
+
+
+def test_damaged_ones_are_named_and_do_not_push_out_new_ones(tmp_path: Path) -> None:
+    saved_at(tmp_path, 400, 500)
+    cut_short(tmp_path / "step-000000500.safetensors")
+    checkpoints = Checkpoints(tmp_path)
+    newest = checkpoints.newest()
+    assert newest is not None and newest.step == 400
+    assert checkpoints.damaged == {"step-000000500.safetensors"} and checkpoints.steps() == [400]
+    cut_short(tmp_path / "step-000000400.safetensors")
+    assert checkpoints.newest() is None
+    checkpoints.save(Checkpoint(0, {"a": torch.tensor(0)}, {}))  # the run begins anew
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000000000.safetensors"]
+    newest = Checkpoints(tmp_path).newest()
+    assert newest is not None and newest.step == 0
+
+
+def test_a_disk_with_room_for_two_takes_a_newer_one_for_the_older(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files stand for bytes: the disk is full while there are two."""
+    write = module.save_file
+
+    def crowded(*a: object, **k: object) -> None:
+        if len(list(tmp_path.glob("step-*"))) == 2:
+            raise OSError(28, "No space left on device")
+        write(*a, **k)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "save_file", crowded)
+    checkpoints = saved_at(tmp_path, 0, 10, 20, 30)
+    assert checkpoints.steps() == [30, 20]
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "save_file", full)
+    with pytest.raises(OSError, match="checkpoint of step 40 could not be written"):
+        checkpoints.save(Checkpoint(40, {}, {}))
+    newest = checkpoints.newest()
+    assert newest is not None and newest.step == 30
+
+
 def test_going_back_finds_the_newest_of_at_most_so_many_steps(tmp_path: Path) -> None:
     checkpoints = Checkpoints(tmp_path)
     for step in (4, 9):

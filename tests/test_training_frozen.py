@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from luosi.models.lora import Kind, add_lora, lora_parameters
+from luosi.models.lora import Kind, add_lora
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training.frozen import freeze
@@ -22,7 +22,7 @@ def adapted(family: str, targets: tuple[str, ...] = TARGETS, top_layers: int = 0
     add_lora(model, rank=4, alpha=8.0, targets=targets, seed=1, top_layers=top_layers, kind=kind)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        for parameter in lora_parameters(model):
+        for parameter in (one for one in model.parameters() if one.requires_grad):
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(0.1 * noise if parameter.ndim == 2 else parameter * (1 + 0.2 * noise))
     return model

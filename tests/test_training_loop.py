@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,14 +16,13 @@ import pytest
 import torch
 
 from luosi.artifacts import ModelShape
-from luosi.errors import BudgetExceeded, InputError, Interrupted
+from luosi.errors import BudgetExceeded, InputError, Interrupted, StageError
 from luosi.models.transformer import Transformer
-from luosi.training.batches import Row
 from luosi.training.checkpoints import Checkpoints
 from luosi.training.loop import train, warn_of_epochs
 from luosi.training.loss import Words
 from luosi.training.optimizers import muon_and_adamw
-from luosi.training.schedules import Course, Phase
+from luosi.training.schedules import Step
 from tests.training_kit import (
     MACHINE,
     SHAPE,
@@ -30,7 +30,6 @@ from tests.training_kit import (
     counting_rows,
     killable_training,
     settings,
-    small_model,
     small_training,
 )
 
@@ -173,7 +172,7 @@ def test_reading_the_text_too_often_is_said(tmp_path: Path) -> None:
         ({"precision": "bf16"}, "precision is bf16, it was fp32"),
         ({"seed": 3}, "seed is 3, it was 0"),
         ({"warmup_fraction": 0.5}, "course.warmup_fraction is 0.5, it was 0.1"),
-        ({"rows": 2}, "course.phases is .*'rows': 2.*, it was .*'rows': 4"),
+        ({"rows": 2}, "course.rows is 2, it was 4"),
     ],
 )
 def test_going_on_with_other_settings_names_the_field(tmp_path: Path, changes: dict[str, object], field: str) -> None:
@@ -273,28 +272,40 @@ def test_a_signal_saves_in_the_midst_of_a_step_which_is_then_done_again(
         assert torch.equal(parameter, resumed.get_parameter(name)), name
 
 
-class Counted:
-    """Rows that remember which were asked for."""
+def test_a_step_that_finds_no_memory_says_so_and_can_be_gone_on_from(tmp_path: Path) -> None:
+    def flop(step: Step) -> float:
+        return float(torch.empty(1 << 50).sum()) if step.first_row == 5 * 4 else 1.0
 
-    def __init__(self) -> None:
-        self.taken: list[int] = []
-        self._rows = counting_rows()
-
-    def row(self, number: int) -> Row:
-        self.taken.append(number)
-        return self._rows.row(number)
+    with pytest.raises(StageError, match=r"not enough memory for a step of 4 x 32 tokens.*\nhint: take a shorter seq"):
+        small_training(Recorder(tmp_path), flop=flop)
+    again = Recorder(tmp_path)
+    small_training(again)
+    assert again.said == ["going on from the checkpoint of step 0 of 20"]
 
 
-def test_phases_of_short_rows_and_small_batches_read_each_row_once(tmp_path: Path) -> None:
-    rows = Counted()
-    model, optimizers = small_model()
-    course = Course(32, (Phase(6, 1, 8), Phase(4, 2, 16), Phase(5, 4, 32)), warmup_fraction=0.1, decay_fraction=0.4)
+def test_a_run_begun_on_another_kind_of_device_goes_on(tmp_path: Path) -> None:
+    """Words are drawn on CPUs only."""
+
+    def stop(step: int) -> None:
+        if step == 3:
+            raise BudgetExceeded("stop")
+
+    with pytest.raises(BudgetExceeded):
+        small_training(Recorder(tmp_path, at_step=stop), words=drawn())
+    with pytest.raises(InputError, match=r"words is \[9, 60\], it was \[8, 60\]"):
+        small_training(Recorder(tmp_path), words=replace(drawn(), count=9))
     context = Recorder(tmp_path)
-    result = train(model, rows, optimizers, settings(course=course), context)
-    assert rows.taken == list(range(6 + 8 + 20)) and context.cost.tokens == 34 * 32 and context.cost.flop == 34
-    curve = list(result.curve())
-    assert [curve[n]["tokens"] for n in (0, 5, 6, 14)] == [32, 192, 256, 34 * 32]
-    assert result.losses[-1] < result.losses[0]
+    _, result = small_training(context)
+    assert context.said[0].startswith("the run goes on on another kind of device") and len(result.losses) == 20
+
+
+def test_damaged_checkpoints_are_told(tmp_path: Path) -> None:
+    small_training(Recorder(tmp_path))
+    newest = max((tmp_path / "scratch" / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-4])
+    context = Recorder(tmp_path)
+    small_training(context)
+    assert context.said[0] == f"warning: the checkpoint {newest.name} is damaged and is passed over"
 
 
 def test_a_step_tells_its_speed_against_the_machines_peak(tmp_path: Path) -> None:

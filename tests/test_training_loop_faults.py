@@ -18,7 +18,7 @@ from luosi.errors import BudgetExceeded, TrainingDiverged
 from luosi.models.transformer import Transformer
 from luosi.training.batches import Row
 from luosi.training.checkpoints import Checkpoints
-from luosi.training.faults import CHANCES, LEAST, WINDOW, Faults, diverged, fault, ran_away
+from luosi.training.faults import CHANCES, LEAST, WINDOW, Faults, above_usual, diverged, fault, ran_away
 from luosi.training.loop import Result, train
 from luosi.training.optimizers import adamw
 from tests.training_kit import Recorder, counting_rows, settings, small_model
@@ -154,6 +154,51 @@ def test_two_kinds_of_text_make_no_spikes() -> None:
         losses.append(loss)
     assert found == 0
     assert fault(6.0, 1.0, losses) and not fault(0.0, 1.0, losses)
+
+
+def course_of_faults(kinds: Callable[[int, np.random.Generator], float], steps: int = 4000, every: int = 10) -> Faults:
+    """What `fault` and `Faults` make of losses that depend on the step's rows alone, checkpoints being saved every few steps."""
+    faults, losses, dice = Faults(), [], np.random.default_rng(0)
+    drawn = [kinds(step, dice) for step in range(steps)]
+    while len(losses) < steps:
+        step = len(losses)
+        if step in faults.skipped:
+            losses.append(math.nan)
+        elif what := fault(drawn[step], 1.0, losses, faults.odd(losses)):
+            back = faults.skip(step, what, above_usual(drawn[step], losses))
+            assert back is not None, f"gave up at step {step} after faults at {faults.met}"
+            del losses[back // every * every :]
+        else:
+            losses.append(drawn[step])
+    return faults
+
+
+@pytest.mark.parametrize("share", [0.005, 0.01, 0.02, 0.04, 0.1])
+def test_text_of_a_rare_kind_is_not_taken_for_broken_weights(share: float) -> None:
+    """One row a step, a few of which are of another language: skipped at first, then learned from."""
+
+    def strewn(step: int, dice: np.random.Generator) -> float:
+        return (6.0 if dice.random() < share else 2.5) + 0.3 * float(dice.standard_normal())
+
+    def evenly(step: int, dice: np.random.Generator) -> float:
+        return (6.0 if step % round(1 / share) == 0 else 2.5) + 0.3 * float(dice.standard_normal())
+
+    for kinds in (strewn, evenly):
+        faults = course_of_faults(kinds)
+        assert len(faults.met) <= 3 and len(faults.skipped) == len(faults.met)
+
+
+def test_only_a_batch_that_was_skipped_alone_is_odd_text() -> None:
+    losses = [2.5] * 40
+    faults = Faults()
+    faults.skip(40, "jumped", 3.0)
+    assert faults.odd(losses) == 0.0, "what comes after it is not known yet"
+    assert faults.odd([*losses, math.nan]) == 0.0 and faults.odd([*losses, math.nan, 2.6]) == 3.0
+    assert fault(6.0, 1.0, losses) and not fault(6.0, 1.0, losses, odd=3.0) and fault(8.0, 1.0, losses, odd=3.0)
+    faults.skip(41, "jumped", 3.5)  # the next one too, so that 39 is skipped as well: it was the weights
+    assert faults.odd([*losses[:39], math.nan, math.nan, math.nan, 2.6]) == 0.0
+    faults.skip(60, "nan")
+    assert 60 not in faults.above
 
 
 def test_few_losses_do_not_tell_what_is_usual() -> None:

@@ -18,6 +18,7 @@ import torch
 
 from luosi.errors import BudgetExceeded, InputError, StageError
 from luosi.training.batches import Row
+from luosi.training.checkpoints import Checkpoints
 from luosi.training.loop import Result, train
 from luosi.training.workers import Team, everywhere, here
 from tests.training_kit import Recorder, counting_rows, settings, small_model
@@ -188,16 +189,76 @@ result, *_ = training(folder / "log", Recorder(folder))
 """
 
 
+def under_torchrun(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Two processes run the script `text`, which is told the folder."""
+    script = folder / "script.py"
+    script.write_text(text)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    place = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    return subprocess.run([*command, str(script), str(folder)], env=place, capture_output=True, text=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["", "_sharded"])
 def test_torchruns_processes_are_workers(
     tmp_path: Path, alone: tuple[Result, dict[str, torch.Tensor]], kind: str
 ) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT.replace("{kind}", kind))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
-    place = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
-    ended = subprocess.run([*command, str(script), str(tmp_path)], env=place, capture_output=True, text=True)
+    ended = under_torchrun(SCRIPT.replace("{kind}", kind), tmp_path)
     assert ended.returncode == 0, ended.stderr
     losses = [orjson.loads((tmp_path / f"losses-{rank}.json").read_bytes()) for rank in range(2)]
     assert losses[0] == losses[1] == pytest.approx(alone[0].losses, rel=1e-3)
+
+
+ONE_STOPPED = """
+import sys
+from pathlib import Path
+from luosi.errors import Interrupted
+from luosi.training.workers import here
+from tests.test_training_workers import training
+from tests.training_kit import Recorder
+
+def stop(step):
+    if step == 9 and here().rank == 1:
+        raise Interrupted("a signal that only this one got")
+
+folder = Path(sys.argv[1])
+try:
+    training(folder / "log", Recorder(folder, at_step=stop))
+except Interrupted as error:
+    (folder / f"stopped-{here().rank}").write_text(error.message)
+"""
+
+
+@pytest.mark.slow
+def test_a_signal_to_one_of_torchruns_processes_stops_all_and_is_saved(tmp_path: Path) -> None:
+    ended = under_torchrun(ONE_STOPPED, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "stopped-0").read_text() == "another of the workers was stopped"
+    assert (tmp_path / "stopped-1").read_text() == "a signal that only this one got"
+    saved = Checkpoints(tmp_path / "scratch" / "checkpoints").newest()
+    assert saved is not None and saved.step == 9
+
+
+APART = """
+import sys
+from pathlib import Path
+from luosi.errors import InputError
+from luosi.training.workers import here
+from tests.test_training_workers import training
+from tests.training_kit import Recorder
+folder = Path(sys.argv[1])
+try:
+    training(folder / "log", Recorder(folder / str(here().rank)))
+except InputError as error:
+    (folder / f"refused-{here().rank}").write_text(str(error))
+"""
+
+
+@pytest.mark.slow
+def test_workers_that_do_not_see_the_same_checkpoints_are_refused(tmp_path: Path) -> None:
+    everywhere(1, partial(training, tmp_path / "log"), Recorder(tmp_path / "0"))
+    ended = under_torchrun(APART, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    said = "the step of its newest checkpoint is {} in worker {}, and between 0 and 20 in all 2\nhint: give all workers"
+    for rank, step in enumerate((20, 0)):
+        assert (tmp_path / f"refused-{rank}").read_text().startswith(said.format(step, rank + 1))

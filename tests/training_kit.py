@@ -66,11 +66,11 @@ def inputs_of(**roles: Artifact) -> Inputs:
 
 
 def settings(**changes: object) -> Settings:
-    """Of 20 steps of 4 rows of 32 tokens; `changes` are of Settings or of `Course.steady`."""
+    """Of 20 steps of 4 rows of 32 tokens; `changes` are of Settings or of its Course."""
     course: dict[str, Any] = {"steps": 20, "rows": 4, "length": 32, "warmup_fraction": 0.1, "decay_fraction": 0.4}
     course |= {name: changes.pop(name) for name in course if name in changes}
     values: dict[str, Any] = {
-        "course": Course.steady(**course), "precision": "fp32", "compile": False, "seed": 0,
+        "course": Course(**course), "precision": "fp32", "compile": False, "seed": 0,
         "flop": lambda step: float(step.rows), "threads": 1,
     }  # fmt: skip
     return Settings(**{**values, **changes})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -17,11 +19,12 @@ from luosi.cli.watch import watching
 
 
 class StopRequest:
-    """Set by SIGINT or SIGTERM; the step saves its checkpoint and stops. A second SIGINT ends the process at once; a second SIGTERM,
-    which a group of processes may pass on, is the same request."""
+    """Set by SIGINT, SIGTERM or SIGHUP (the terminal is gone); the step saves its checkpoint and stops. A second SIGINT ends the
+    process at once; a second SIGTERM, which a group of processes may pass on, is the same request."""
 
     def __init__(self) -> None:
         self.reason = ""
+        self._terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
 
     def __call__(self) -> str:
         """The reason to stop, or ""."""
@@ -31,16 +34,28 @@ class StopRequest:
         """The signal handler."""
         if self.reason and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            self._write_no_more()
         if not self.reason:
             say("stopping at the next safe point; Ctrl-C (SIGINT) once more to stop at once")
         self.reason = f"signal {signal.Signals(number).name}"
+
+    def _write_no_more(self) -> None:
+        """Writing to a terminal that is gone fails, and would end the step before it has saved anything."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for terminal in self._terminals:
+            os.dup2(nowhere, terminal)
+        os.close(nowhere)
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
     """While inside, signals ask for a stop instead of killing."""
     request = StopRequest()
-    old = {number: signal.signal(number, request.handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if (hang_up := getattr(signal, "SIGHUP", None)) and signal.getsignal(hang_up) != signal.SIG_IGN:  # nohup ignores it
+        numbers.append(hang_up)
+    old = {number: signal.signal(number, request.handle) for number in numbers}
     try:
         yield request
     finally:

@@ -42,13 +42,14 @@ class Usage:
         self.sample()
 
     def _cpu_seconds(self) -> float:
-        times = self._process.cpu_times()
-        own = times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
-        for child in self._children():
+        total = 0.0
+        for process in [self._process, *self._children()]:
             with suppress(psutil.Error):
-                its = child.cpu_times()
-                own += its.user + its.system
-        return float(own)
+                times = process.cpu_times()
+                total += times.user + times.system
+                # of those it has waited for, which are no longer listed: a worker's seconds outlive it in the server that forked it
+                total += getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+        return total
 
     def _children(self) -> list[psutil.Process]:
         try:

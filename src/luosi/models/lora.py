@@ -165,11 +165,6 @@ def _check(model: Transformer, rank: int, targets: Sequence[str], top_layers: in
         raise InputError(f"LoRA's top_layers is {top_layers}, but the model has {model.shape.layers} layers")
 
 
-def lora_parameters(model: Transformer) -> list[nn.Parameter]:
-    """The trainable parameters that `add_lora` made, in the model's order."""
-    return [parameter for name, parameter in model.named_parameters() if ".lora_" in name]
-
-
 def merged_state(model: Transformer) -> dict[str, Tensor]:
     """The model's weights under Hugging Face's names, adapters merged in, fp32, detached, on the CPU."""
     learned = deltas(model)

@@ -10,9 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from luosi.artifacts import Artifact, Facts
 from luosi.cost import Cost, Estimate, Machine
@@ -25,6 +25,10 @@ LOCATION: dict[str, Any] = {"not_in_key": True, "location": True}
 
 ADDED_LATER: dict[str, Any] = {"added_later": True}
 """`Field(default, json_schema_extra=ADDED_LATER)`: left out of the key while it equals its default, so that older keys live on."""
+
+
+Seed = Annotated[int, Field(ge=0, lt=1 << 32)]
+"""Of everything that is drawn by chance."""
 
 
 class StageConfig(BaseModel):

@@ -172,11 +172,11 @@ class MixedRows:
         return self._other.row(before) if after > before else self._main.row(number - before)
 
 
-def batch(rows: Rows, first: int, count: int, row_tokens: int | None = None) -> Batch:
-    """Rows `first` up to `first + count`, cut into rows of `row_tokens` if given, which divides their length."""
+def batch(rows: Rows, first: int, count: int) -> Batch:
+    """Rows `first` up to `first + count`."""
     parts = [rows.row(number) for number in range(first, first + count)]
     tokens, targets, segments = (
-        np.stack(arrays).reshape(-1, row_tokens or len(parts[0].tokens_T))
+        np.stack(arrays)
         for arrays in zip(*((part.tokens_T, part.targets_T, part.segments_T) for part in parts), strict=True)
     )
     return Batch(tokens, targets, segments, tuple(dict.fromkeys(name for part in parts for name in part.documents)))

@@ -42,13 +42,32 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        self.damaged: set[str] = set()
+        """Names of those that `newest` found not to be whole."""
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Store a checkpoint and drop all but the newest two.
+        """Store a checkpoint and drop the damaged and all others but the newest two; where the disk has no room for a third, all but one
+        go before.
 
         Raises:
-            OSError: It could not be written (no space left, ...); the earlier ones stay.
+            OSError: It could not be written (no space left, ...); the last one stays.
         """
+        for path in self._files():
+            if path.name in self.damaged:
+                path.unlink()
+        try:
+            self._write(checkpoint)
+        except OSError:
+            older = self._files()[1:]
+            if not older:
+                raise
+            for path in older:
+                path.unlink()
+            self._write(checkpoint)
+        for old in self._files()[KEPT:]:
+            old.unlink()
+
+    def _write(self, checkpoint: Checkpoint) -> None:
         temporary = self.folder / "unfinished.tmp"
         try:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
@@ -60,11 +79,13 @@ class Checkpoints:
             raise OSError(f"checkpoint of step {checkpoint.step} could not be written: {error}") from error
         if os.name == "posix":
             _sync(self.folder)
-        for old in self._files()[KEPT:]:
-            old.unlink()
 
     def newest(self, most: int | None = None) -> Checkpoint | None:
-        """The newest checkpoint that can be read, of at most `most` steps; None if there is none. Unreadable ones are passed over."""
+        """The newest checkpoint that can be read, of at most `most` steps; None if there is none. Damaged ones are passed over.
+
+        Raises:
+            OSError: The disk cannot be read.
+        """
         for path in self._files():
             if most is not None and _step(path) > most:
                 continue
@@ -72,10 +93,15 @@ class Checkpoints:
                 with safe_open(path, framework="pt") as file:
                     tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                     notes = json.loads(file.metadata()["notes"])
-            except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            except (SafetensorError, KeyError, TypeError, ValueError):
+                self.damaged.add(path.name)
                 continue
             return Checkpoint(_step(path), tensors, notes)
         return None
+
+    def steps(self) -> list[int]:
+        """Of those that are there, the newest first, the damaged left out."""
+        return [_step(path) for path in self._files() if path.name not in self.damaged]
 
     def forget_after(self, step: int) -> None:
         """Drop the checkpoints of more than `step` steps: training went back to before them."""

@@ -23,6 +23,9 @@ SPIKE_REACH = 2.0
 """A spike lies above the median of the window by more than so many nats, so many times the median distance from it, and so many
 times the distance of the highest loss in it: text of several kinds has several usual losses."""
 
+ODD_REACH = 1.5
+"""Besides, it lies above the median by more than so many times the distance of a batch that turned out to be odd text only."""
+
 CHANCES = 3
 """Faults within WINDOW steps that are met by going back; the next one ends the training."""
 
@@ -42,10 +45,32 @@ class Faults:
     """Steps, counted from 0, whose batches are not learned from, and why."""
     met: list[int] = field(default_factory=list)
     """The steps at which a fault was met."""
+    above: dict[int, float] = field(default_factory=dict)
+    """How many nats above the usual the losses lay at which faults were met, by step; those that were no numbers are left out."""
 
-    def skip(self, step: int, why: str) -> int | None:
+    def odd(self, losses: Sequence[float]) -> float:
+        """The largest distance above the usual of a batch that was skipped alone, before and after which was learned as ever: the
+        weights were sound, so its text is of a rare kind that will come again. 0 if there was none.
+
+        >>> Faults({2: "jumped"}, [2], {2: 3.5}).odd([2.5, 2.4, math.nan, 2.5])
+        3.5
+        """
+
+        def learned(step: int) -> bool:
+            return 0 <= step < len(losses) and math.isfinite(losses[step])
+
+        return max(
+            (above for step, above in self.above.items() if learned(step - 1) and learned(step + 1)), default=0.0
+        )
+
+    def skip(self, step: int, why: str, above: float = math.nan) -> int | None:
         """Choose what to skip after a fault at `step`: its batch; but if the ones just before it were skipped in vain, then the fault
         is in the weights, and the batch that was learned from last is skipped too.
+
+        Args:
+            step: From 0.
+            why: In words.
+            above: How far its loss lay above the usual; not finite where the loss was no number.
 
         Returns:
             Of how many steps the checkpoint to go back to may be at most; None if there were too many faults, lately or in all.
@@ -54,6 +79,8 @@ class Faults:
         if lately >= CHANCES or len(self.met) >= CHANCES + OFTEN * step:
             return None
         self.met.append(step)
+        if math.isfinite(above):
+            self.above[step] = above
         last = step - 1
         while last in self.skipped:
             last -= 1
@@ -64,21 +91,31 @@ class Faults:
         return last
 
 
-def fault(loss: float, norm: float, losses: Sequence[float]) -> str:
-    """What is wrong with a step's loss and the norm of its gradient after `losses` (of skipped steps: nan), or "".
+def fault(loss: float, norm: float, losses: Sequence[float], odd: float = 0.0) -> str:
+    """What is wrong with a step's loss and the norm of its gradient after `losses` (of skipped steps: nan), or ""; `odd` as `Faults.odd`.
 
     >>> fault(9.0, 1.0, [3.0, 3.1, 2.9, 3.0] * 16)
     'the loss jumped to 9.00, where 3.00 is usual'
     """
     if not math.isfinite(loss) or not math.isfinite(norm):
         return f"the loss is {loss:.4g} and the gradient's norm {norm:.4g}"
-    recent = [one for one in losses[-WINDOW:] if math.isfinite(one)]
+    recent = _recent(losses)
     if len(recent) < LEAST:
         return ""
     usual = statistics.median(recent)
     spread = statistics.median(abs(one - usual) for one in recent)
-    limit = max(SPIKE_NATS, SPIKE_MADS * spread, SPIKE_REACH * (max(recent) - usual))
+    limit = max(SPIKE_NATS, SPIKE_MADS * spread, SPIKE_REACH * (max(recent) - usual), ODD_REACH * odd)
     return f"the loss jumped to {loss:.2f}, where {usual:.2f} is usual" if loss > usual + limit else ""
+
+
+def above_usual(loss: float, losses: Sequence[float]) -> float:
+    """How far a loss lies above the median of those lately; nan where there are none."""
+    recent = _recent(losses)
+    return loss - statistics.median(recent) if recent else math.nan
+
+
+def _recent(losses: Sequence[float]) -> list[float]:
+    return [one for one in losses[-WINDOW:] if math.isfinite(one)]
 
 
 def ran_away(losses: Sequence[float]) -> str:

@@ -12,20 +12,21 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from luosi.cost import Cost
-from luosi.errors import BudgetExceeded, Interrupted, LuosiError, TrainingDiverged
+from luosi.errors import BudgetExceeded, Interrupted, LuosiError, StageError, TrainingDiverged
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training import sharding, workers
 from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
 from luosi.training.estimates import MICRO_TOKENS, PIECE_FLOP
-from luosi.training.faults import AVERAGED, diverged, fault, ran_away
+from luosi.training.faults import AVERAGED, above_usual, diverged, fault, ran_away
 from luosi.training.loss import cross_entropy_sum
 from luosi.training.optimizers import Optimizers
 from luosi.training.schedules import Course, Step
@@ -64,12 +65,12 @@ class Result:
 
     def figures(self, epochs: float) -> dict[str, float | int | str | bool]:
         """Of a step that has trained over so many passes of its text."""
+        measured = {"training_tokens_per_s": self.tokens_per_s, "checkpoint_standstill": self.standstill}
         return {
             "final_loss": self.final_loss,
             "epochs": epochs,
-            "training_tokens_per_s": self.tokens_per_s,
-            "checkpoint_standstill": self.standstill,
             "skipped_batches": len(self.skipped),
+            **(measured if self.tokens_per_s else {}),
         }
 
     @property
@@ -85,6 +86,7 @@ def train(model: Transformer, rows: Rows, optimizers: Optimizers, settings: Sett
 
     Raises:
         InputError: The checkpoint is of other settings, or a batch does not divide among the workers.
+        StageError: The memory does not hold a step.
         TrainingDiverged: The loss ran away or stayed bad; the last good checkpoint stays.
         BudgetExceeded, Interrupted: From `context.progress`; a checkpoint was saved before.
     """
@@ -122,8 +124,7 @@ class _Training:
         self._model, self._rows, self._optimizers = model, rows, optimizers
         self._settings, self._course, self._context = settings, settings.course, context
         self._team, self._shared = workers.here(), sharding.is_shared_out(model)
-        for phase in self._course.phases:
-            self._team.share(phase.rows * self._course.length // phase.row_tokens)
+        self._team.share(self._course.rows)
         self._checkpoints = Checkpoints(context.scratch / "checkpoints")
         self._seconds: list[float] = []
         self._speeds: list[float] = []
@@ -141,7 +142,8 @@ class _Training:
                 hidden = sharding.compiled(self._model, self._context.say) if run.compiled else self._model.hidden
                 while run.step < steps:
                     began = time.monotonic()
-                    metrics = self._advance(hidden, began)
+                    with _told_of_memory(self._course):
+                        metrics = self._advance(hidden, began)
                     self._seconds.append(time.monotonic() - began)
                     self._tell(metrics)
             standstill = self._snapshots.standstill_s / max(sum(self._seconds), 1e-9)
@@ -161,15 +163,15 @@ class _Training:
         if run.step in run.faults.skipped:
             run.losses.append(math.nan)
             return {}
-        part = batch(self._rows, step.first_row, step.rows, step.row_tokens)
+        part = batch(self._rows, step.first_row, step.rows)
         loss = self._gradients(hidden, part, step)
         if loss is None:
             return {}
         norm = sharding.clip(self._optimizers.parameters.values(), CLIP_NORM)
         tokens, flop = part.tokens_BT.size, self._settings.flop(step)
         context.spend(Cost(flop=flop, tokens=tokens))
-        if what := fault(loss, norm, run.losses):
-            self._go_back(what, part)
+        if what := fault(loss, norm, run.losses, run.faults.odd(run.losses)):
+            self._go_back(what, above_usual(loss, run.losses), part)
             return {}
         if what := ran_away(run.losses):
             raise self._diverged(what, part)
@@ -219,10 +221,10 @@ class _Training:
         self._team.sum([] if self._shared else self._optimizers.parameters.values(), total)
         return float(total)
 
-    def _go_back(self, what: str, part: Batch) -> None:
-        """To the last good checkpoint, from where the batch is going to be skipped."""
+    def _go_back(self, what: str, above: float, part: Batch) -> None:
+        """To the last good checkpoint, from where the batch, whose loss lay so far `above` the usual, is going to be skipped."""
         run = self._run
-        step, most = run.step, run.faults.skip(run.step, what)
+        step, most = run.step, run.faults.skip(run.step, what, above)
         self._snapshots.wait()
         self._team.meet()  # what the first worker has written is there for all
         nothing_left = len(run.faults.skipped) == self._course.steps
@@ -243,6 +245,9 @@ class _Training:
 
     def _start(self, saved: Checkpoint | None) -> Run:
         settings, say = self._settings, self._context.say
+        for name in self._checkpoints.damaged:
+            say(f"warning: the checkpoint {name} is damaged and is passed over")
+        self._team.require_same(saved.step if saved else 0, "the step of its newest checkpoint")
         identity = settings.identity() | self._optimizers.identity()
         if saved is None:
             return first_start(
@@ -275,12 +280,29 @@ class _Training:
             raise stop or Interrupted("another of the workers was stopped", hint="run again to go on")
 
     def _agreed(self, here: bool) -> bool:
-        """Whether it is so, for all workers if what is to follow takes them all."""
-        return self._team.any(here) if self._shared else here
+        """Whether it is so, for all workers if what is to follow takes them all or each is asked to stop by itself."""
+        return self._team.any(here) if self._shared or self._team.launched else here
 
     def _tell_failure(self) -> None:
         if what := self._snapshots.failure():
-            self._context.say(f"warning: {what}; a kill would fall back to an earlier checkpoint")
+            left = self._checkpoints.steps()
+            back = f"to step {left[0]}" if left else "to the start"
+            self._context.say(f"warning: {what}; a kill, or a stop, would fall back {back}")
+
+
+@contextmanager
+def _told_of_memory(course: Course) -> Iterator[None]:
+    """Say in words that a step found no memory: torch's error is a RuntimeError on CPUs."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        short = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
+        if not short:
+            raise
+        raise StageError(
+            f"there is not enough memory for a step of {course.rows} x {course.length} tokens: {str(error).partition(chr(10))[0]}",
+            hint="take a shorter sequence, fewer batch_tokens or a smaller model, or end other programs; it goes on from the last checkpoint",
+        ) from error
 
 
 def _piece_rows(rows: int, row_tokens: int, most_tokens: int) -> int:

@@ -43,7 +43,7 @@ class Settings:
     flop: Callable[[Step], float]
     """FLOP of a step, for the bill."""
     threads: int = 0
-    """CPU threads at the first start; 0 for torch's choice, divided among the workers."""
+    """CPU threads of each worker at the first start; 0 for torch's choice, divided among the workers."""
     checkpoint_every_s: float = 20.0
     """Seconds between checkpoints at most; see `Snapshots`."""
     failures_every_s: float = 86_400.0
@@ -65,7 +65,7 @@ class Settings:
         words: Words | None = None,
     ) -> Self:
         """Of a stage's config and runtime, for `steps` steps that are all alike."""
-        course = Course.steady(
+        course = Course(
             steps,
             config.batch_tokens // config.sequence,
             config.sequence,

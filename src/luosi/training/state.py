@@ -49,6 +49,7 @@ class Run:
             "workers": self.workers,
             "skipped": {str(step): why for step, why in self.faults.skipped.items()},
             "faults": self.faults.met,
+            "above": {str(step): above for step, above in self.faults.above.items()},
         }
         return Checkpoint(self.step, tensors, notes)
 
@@ -74,16 +75,24 @@ def resumed(
     """
     was = saved.notes.get("identity")
     before = was if isinstance(was, dict) else {}
-    # what the checkpoint does not say, an earlier version did not write down
-    fields = [name for name in sorted(before) if before[name] != identity.get(name)]
+    # what only one of the two says, another version did not write down
+    fields = [name for name in sorted(before.keys() & identity.keys()) if before[name] != identity[name]]
+    if "words" in fields and None in (before["words"], identity["words"]):
+        fields.remove("words")
+        say("the run goes on on another kind of device: the loss is now taken over other words")
     if fields:
-        changes = "; ".join(f"{name} is {identity.get(name)}, it was {before.get(name)}" for name in fields)
+        changes = "; ".join(f"{name} is {identity[name]}, it was {before[name]}" for name in fields)
         raise InputError(
             f"the checkpoint of step {saved.step} is of another training: {changes}",
             hint="take the settings back, or begin anew in another folder",
         )
     notes: dict[str, Any] = saved.notes
-    faults = Faults({int(step): why for step, why in notes["skipped"].items()}, notes["faults"])
+    above = notes.get("above", {})  # of an earlier version, none
+    faults = Faults(
+        skipped={int(step): why for step, why in notes["skipped"].items()},
+        met=notes["faults"],
+        above={int(step): nats for step, nats in above.items()},
+    )
     run = Run(identity, notes["threads"], notes["compiled"], notes["workers"], faults=faults)
     if run.workers != team.count:
         say(

@@ -73,6 +73,28 @@ class Team:
         dist.all_reduce(told, dist.ReduceOp.MAX)
         return bool(told)
 
+    @property
+    def launched(self) -> bool:
+        """Whether torchrun started it: each worker then has a context, and gets signals, of its own."""
+        return self.count > 1 and dist.is_torchelastic_launched()
+
+    def require_same(self, number: int, what: str) -> None:
+        """See that `number`, which is `what`, is the same in all workers; all must ask at once.
+
+        Raises:
+            InputError: It is not.
+        """
+        if self.count == 1:
+            return
+        ends = torch.tensor([number, -number], device="cuda" if torch.cuda.is_available() else "cpu")
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        highest, lowest = int(ends[0]), -int(ends[1])
+        if highest != lowest:
+            raise InputError(
+                f"{what} is {number} in worker {self.rank + 1}, and between {lowest} and {highest} in all {self.count}",
+                hint="give all workers the same folder, on a disk that they share",
+            )
+
     def meet(self) -> None:
         """Wait until all workers are here."""
         if self.count > 1:
@@ -80,7 +102,7 @@ class Team:
 
     def dismiss(self) -> None:
         """The training is done: the workers that `everywhere` started end here, the first goes on."""
-        if self.rank and not dist.is_torchelastic_launched():
+        if self.rank and not self.launched:
             raise _Finished
 
 
@@ -220,8 +242,9 @@ def _failed(helpers: list[Any]) -> dict[int, int]:
 
 def _help(rank: int, count: int, port: int, work: Callable[[Any], object], context: _Helping) -> None:
     """The life of a worker that is not the first: signals are the first one's business, and it does not outlive it."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if number := getattr(signal, name, None):
+            signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     store = TCPStore(HOST, port, count, is_master=False)
     store.set(_here(rank), "")

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, StageConfig
+from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, Seed, StageConfig
 
 
 class Source(BaseModel):
@@ -65,7 +65,7 @@ class Config(StageConfig):
     """Shorter documents are dropped."""
     document_chars: int = Field(default=20_000, ge=1_000, le=1_000_000)
     """Longer texts are cut at paragraph ends into documents of at most so many characters."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the held-out draw and of the draw by `max_bytes`."""
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, StageConfig
+from luosi.pipeline.stage import LOCATION, NOT_IN_KEY, Seed, StageConfig
 
 
 class Config(StageConfig):
@@ -26,7 +26,7 @@ class Config(StageConfig):
     """SHA-256 of that file; "" for none."""
     own_count: int = Field(default=0, ge=0, json_schema_extra=NOT_IN_KEY)
     """How many usable questions the file has, so that the plan can count; 0 if not known."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the passages chosen and the place of the right one."""
 
     @model_validator(mode="after")

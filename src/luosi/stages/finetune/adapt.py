@@ -34,7 +34,8 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
     """Adapt the model of role "model" to the corpus or the pairs and write a TunedModel into `context.out`.
 
     Raises:
-        InputError: The rows are longer than the model's context, or do not divide among the workers, or there is nothing to train on.
+        InputError: The rows are longer than the model's context, or do not divide among the workers, int8 is asked for where it cannot
+            be had, or there is nothing to train on.
         TrainingDiverged, BudgetExceeded, Interrupted: As `luosi.training.loop.train`.
     """
     shape = inputs.artifact("model", ModelArtifact).shape()
@@ -44,6 +45,8 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
             f"sequence is {config.sequence}, but the model was made for {shape.context} tokens at most",
             hint=f"set sequence to {shape.context} or less",
         )
+    if config.base_weights == "int8" and (best_device().type != "cpu" or runtime.shard):
+        raise InputError('base_weights "int8" is for a CPU, and not shared out', hint='set base_weights to "bf16"')
     require_even(config.batch_tokens // config.sequence, runtime.workers, config.sequence)
     return everywhere(runtime.workers, partial(_finetune, config, runtime, inputs), context)
 
@@ -90,8 +93,6 @@ def _trainable(folder: Path, config: Config, *, shard: bool) -> Transformer:
     device, lora = best_device(), config.method == "lora"
     rounded = lora and config.precision == "bf16"
     by_hand = rounded and device.type == "cpu" and not config.compile and not shard
-    if config.base_weights == "int8" and not by_hand:
-        raise InputError('base_weights "int8" is for a CPU, and not shared out', hint='set base_weights to "bf16"')
 
     def kept(name: str, weight: torch.Tensor) -> torch.Tensor:
         # torch's own layers take their precision from what the embedding gives: the residual stream, which stays in fp32

@@ -6,7 +6,7 @@ from typing import Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from luosi.pipeline.stage import ADDED_LATER, StageConfig, StageRuntime
+from luosi.pipeline.stage import ADDED_LATER, Seed, StageConfig, StageRuntime
 
 LORA_RATE, FULL_RATE = 1e-3, 1e-4
 TEXT_ROW, PAIRS_ROW = 256, 512
@@ -43,7 +43,7 @@ class Config(StageConfig):
     """Share of the steps over which the learning rate rises."""
     decay_fraction: float = Field(default=0.9, ge=0, le=1)
     """Share of the steps over which it falls to 0."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the adapters' first weights, the choice and the order of the data."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Of matrix products; what is trained is kept in fp32 either way."""
@@ -111,7 +111,7 @@ class Runtime(StageRuntime):
     """Where and how it runs."""
 
     threads: int = Field(default=0, ge=0)
-    """CPU threads, fixed at the first start; 0 for all cores."""
+    """CPU threads of each worker, fixed at the first start; 0 for all cores, divided among the workers."""
     checkpoint_every_s: float = Field(default=600.0, ge=0)
     """Seconds between checkpoints at most, and so the most that a kill costs; fewer where they are cheap or failures frequent."""
     failures_every_s: float = Field(default=86_400.0, gt=0)

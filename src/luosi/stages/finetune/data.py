@@ -70,9 +70,9 @@ def supply(config: Config, tokenizer_folder: Path, inputs: Inputs, context: Cont
 def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: Context) -> Supply:
     first, *others = corpus.sources()
     needed = config.steps * config.batch_tokens
-    share = config.replay if others else 0.0
-    if config.replay and not others and "replay" in config.model_fields_set:
-        context.say(f"nothing is replayed: {first} is the corpus's only source")
+    share = config.replay if _has_text(corpus, others) else 0.0
+    if config.replay and not share and (others or "replay" in config.model_fields_set):
+        context.say(f"nothing is replayed: {first} is the corpus's only source with text to train on")
     count = needed // config.sequence
     replayed_count = int(count * share)
     main = _packed(config, tokenizer_folder, corpus, [first], count - replayed_count, choose=config.choose)
@@ -97,7 +97,7 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
         filler=document_marks(tokenizer_folder).start,
         seed=config.seed,
     )
-    replay = config.replay if corpus else 0.0
+    replay = config.replay if corpus and _has_text(corpus, corpus.sources()) else 0.0
     batch_rows = config.batch_tokens // config.sequence
     wanted = round(config.epochs * rows.epoch_rows / (1 - replay))
     steps = max(1, -(-wanted // batch_rows)) if config.epochs else config.steps
@@ -147,6 +147,11 @@ def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Con
 def _example(chat: Chat, pair: Pair, system: str) -> Example:
     turn = chat.turn(messages(pair.question, passages=pair.passages, system=system), pair.answer)
     return Example(pair.id, np.array(turn.prompt_ids + turn.answer_ids, dtype=np.int64), len(turn.prompt_ids))
+
+
+def _has_text(corpus: Corpus, sources: Collection[str]) -> bool:
+    """Whether there is a training document of one of them."""
+    return bool(sources) and any(document.source in sources for document in corpus.documents("train"))
 
 
 def _replayed(

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from luosi.pipeline.stage import LOCATION, StageConfig
+from luosi.pipeline.stage import LOCATION, Seed, StageConfig
 
 
 class Config(StageConfig):
@@ -37,7 +37,7 @@ class Config(StageConfig):
     """What people corrected: a JSONL file with question, answer and origin."""
     corrections_sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
     """SHA-256 of that file; "" for none."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the documents chosen, the passages shown and their order."""
 
     @model_validator(mode="after")

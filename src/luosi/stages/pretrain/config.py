@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from luosi.artifacts import ModelShape
-from luosi.pipeline.stage import StageConfig, StageRuntime
+from luosi.pipeline.stage import Seed, StageConfig, StageRuntime
 
 
 class Config(StageConfig):
@@ -49,7 +49,7 @@ class Config(StageConfig):
     """Share of the text, its last, for which the loss is taken over the whole vocabulary."""
     start: Literal["counted", "wired", "random"] = "counted"
     """First weights: random, or with an induction head wired in, or that and an embedding counted from neighbouring words."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the first weights and the order of the data."""
     precision: Literal["bf16", "fp32"] = "bf16"
     """Of matrix products; weights are kept in fp32 either way."""
@@ -79,12 +79,13 @@ class Runtime(StageRuntime):
     """Where and how it runs."""
 
     threads: int = Field(default=0, ge=0)
-    """CPU threads, fixed at the first start; 0 for all cores."""
+    """CPU threads of each worker, fixed at the first start; 0 for all cores, divided among the workers."""
     checkpoint_every_s: float = Field(default=600.0, ge=0)
     """Seconds between checkpoints at most, and so the most that a kill costs; fewer where they are cheap or failures frequent."""
     failures_every_s: float = Field(default=86_400.0, gt=0)
     """Expected seconds between failures of the machine; on spot machines, between interruptions."""
     workers: int = Field(default=1, gt=0)
-    """Processes that share each batch, on CUDA one a device; the same data in the same order with any number."""
+    """Processes that share each batch, on CUDA one a device; the same data in the same order with any number. While words are
+    drawn, each worker draws its own: losses then differ by the noise of that."""
     shard: bool = False
     """Share out weights, gradients and optimizer state among the workers (FSDP2), where one device cannot hold them."""

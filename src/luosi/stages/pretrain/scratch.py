@@ -104,7 +104,7 @@ def _words(config: Config, tokens: TokenDataset, shape: ModelShape) -> Words | N
 
 def _flop(shape: ModelShape, step: Step, sequence: int, words: Words | None) -> float:
     tokens = step.rows * sequence
-    whole = training_flop(shape, tokens, step.row_tokens)
+    whole = training_flop(shape, tokens, sequence)
     if words is None or step.first_row >= words.rows:
         return whole
     return whole - spared_flop(shape, tokens, words.columns)

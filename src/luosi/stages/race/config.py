@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from luosi.artifacts.answers import RouteName
-from luosi.pipeline.stage import NOT_IN_KEY, StageConfig
+from luosi.pipeline.stage import NOT_IN_KEY, Seed, StageConfig
 
 
 class ArmConfig(BaseModel):
@@ -90,7 +90,7 @@ class Config(StageConfig):
     """Most that may be paid for all rented arms and the judge together, in billionths of their currency."""
     judge: str = ""
     """Name in `rented` of the model that marks what needs a judge; "" for the bundle in inputs.judge, or for none."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the order of the questions."""
 
     @model_validator(mode="after")
