@@ -126,6 +126,22 @@ def squares(lines: Lines, arm: str) -> list[Run]:
     return [replace(best, purpose="squares", beta2=beta2) for beta2 in BETA2S]
 
 
+def again(lines: Lines, arm: str) -> list[Run]:
+    """Half and twice AdamW's best rate at its best batch and memory, missing or not: a longer memory may want another rate."""
+    if arm != "hf_tuned":
+        return []
+    best = _best(lines, [*trials(lines, arm), *batches(lines, arm), *squares(lines, arm)])
+    found = [replace(best, purpose="again", scale=scale) for scale in (best.scale / 2, best.scale * 2)]
+    while edge := _edge(lines, [best, *found], arm, 3, lambda run: run.scale):
+        found.append(replace(found[0], scale=edge))
+    return found
+
+
+def all_trials(lines: Lines, arm: str) -> list[Run]:
+    """Everything that is tried to tune an arm, missing or not."""
+    return [run for stage in (trials, batches, squares, again) for run in stage(lines, arm)]
+
+
 def trial_batch(lines: Lines, arm: str) -> int:
     """Tokens of a step in the trials of the rate: what `luosi new` would take, 8,192 for AdamW, and for nanochat's what was best for AdamW."""
     if arm == "luosi":
@@ -143,7 +159,7 @@ def _edge(lines: Lines, tried: list[Run], arm: str, first: int, value: Callable[
 
 def chosen(lines: Lines, arm: str) -> Chosen:
     """The best of the trials so far."""
-    tried = [*trials(lines, arm), *batches(lines, arm), *squares(lines, arm)]
+    tried = all_trials(lines, arm)
     best = _best(lines, tried)
     return Chosen(best.scale, best.batch_tokens, best.beta2, all(lines.bits(run) is not None for run in tried))
 
@@ -203,6 +219,8 @@ def schedule(lines: Lines) -> Iterator[Planned]:
         runs += [(run, sure) for run in batches(lines, arm)]
     sure = all(lines.bits(run) is not None for run in (*trials(lines, "hf_tuned"), *batches(lines, "hf_tuned")))
     runs += [(run, sure) for run in squares(lines, "hf_tuned")]
+    sure = sure and all(lines.bits(run) is not None for run in squares(lines, "hf_tuned"))
+    runs += [(run, sure) for run in again(lines, "hf_tuned")]
     for shape in ("main", "half", "deep"):
         for arm in TUNED if shape == "main" else TRANSFER_ARMS:
             sure = chosen(lines, arm).sure

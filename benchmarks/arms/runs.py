@@ -20,7 +20,7 @@ BATCH_TOKENS = 8192
 LAYERS = {"half": 2, "main": 4, "deep": 6}
 """Depth of each size; all else is the same. The arms are tuned at "main", what was chosen there carries over."""
 
-Purpose = Literal["trial", "batch", "squares", "final", "default"]
+Purpose = Literal["trial", "batch", "squares", "again", "final", "default"]
 
 
 @dataclass(frozen=True)
