@@ -4,16 +4,22 @@
     python benchmarks/time_to_quality.py --run [--only ARM ...] [--most-minutes N]
     python benchmarks/time_to_quality.py                         the table of what there is
 
-Every arm reads the same tokens (benchmarks/texts.py) in the same order for the same seed, on one thread, and is scored on the same held-out
-documents in bits per byte; all are compiled. Its learning rates, times one scale, are tuned by four trials at a quarter of the horizon,
-then the batch by two, half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of `luosi new`'s for Luosi (a peer's best at an
-edge is followed up to two trials further each time; Luosi's is not), then AdamW's memory of squares by three, at its best so far. The horizon
-is 20 tokens for every parameter in the layers' matrices; Q is the mean of tuned AdamW there over the seeds. Each arm is then trained to two
-horizons around Q, each with its whole decay, and what it needs to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed;
-ratios are paired by seed. What was tuned at four layers is used at two (two seeds) and at six (one seed; its horizon is 1.4 times the text),
-where AdamW is compared alone. FLOP are the model's matrix products and the optimizer's. CPU seconds are the process's own without imports,
-compiling and scoring. A run is a line of results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts
-anew. Writes results/time_to_quality.json and .png. Needs transformers, accelerate, and matplotlib for the picture.
+Every arm is trained on the same tokens (benchmarks/texts.py) in the same order for the same seed, on one thread, and is scored on the same
+held-out documents in bits per byte; all are compiled. Luosi's first weights besides count neighbouring words in 4 M tokens of the training
+text, on its clock. An arm's learning rates, times one scale, are tuned by four trials at a quarter of the horizon, then the batch by two,
+half and twice of 8,192 tokens for AdamW, of AdamW's best for nanochat, of `luosi new`'s for Luosi (a peer's best at an edge is followed up to
+two trials further each time), then AdamW's memory of squares by three, at its best so far, and its rate by two more. Trials choose on the
+documents that are scored, for every arm; Luosi's defaults were made on them too, at seeds 0 and 1. Schedules and decay are each arm's usual.
+Parameters match in the layers' matrices; Luosi's and nanochat's heads are their own, AdamW's is its embedding.
+
+The horizon is 20 tokens for every parameter in the layers' matrices; Q is the mean of tuned AdamW there over the seeds. Each arm is trained to
+two horizons, each with its whole decay: around Q, AdamW to half and all of its own, so that of its seeds one may end above Q. What an arm needs
+to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; the table says where it is extrapolated and what the means over
+the seeds come to. Ratios are paired by seed, their intervals are over seeds, not over texts. What was tuned at four layers is used at two (two
+seeds) and at six (one seed; its horizon is 1.4 times the text), where AdamW is compared alone. FLOP are the model's matrix products and the
+optimizer's. CPU seconds are the process's own without imports, compiling and scoring, as it was made: a shared machine is slower in some hours
+than in others. A run is a line of results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts anew.
+Writes results/time_to_quality.json and .png. Needs transformers, accelerate, and matplotlib for the picture.
 """
 
 from __future__ import annotations

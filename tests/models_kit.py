@@ -40,6 +40,11 @@ def noisy_model(shape: ModelShape, seed: int = 0, scale: float = 0.2) -> Transfo
     return model.eval()
 
 
+def lora_parameters(model: Transformer) -> list[torch.nn.Parameter]:
+    """What `add_lora` made, in the model's order."""
+    return [parameter for name, parameter in model.named_parameters() if ".lora_" in name]
+
+
 def random_tokens(*sizes: int, seed: int = 0) -> torch.Tensor:
     return torch.randint(0, VOCABULARY, sizes, generator=torch.Generator().manual_seed(seed))
 

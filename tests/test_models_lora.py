@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 
 from luosi.errors import InputError
 from luosi.models.flops import linear_sizes
-from luosi.models.lora import Kind, LoraLinear, add_lora, deltas, lora_parameters, merged_state, save_adapter
+from luosi.models.lora import Kind, LoraLinear, add_lora, deltas, merged_state, save_adapter
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.models.weights import model_from_state, save_model
-from tests.models_kit import noisy_model, random_tokens, small_shape, tokenizer_folder
+from tests.models_kit import lora_parameters, noisy_model, random_tokens, small_shape, tokenizer_folder
 
 FAMILIES = pytest.mark.parametrize("family", ["qwen3", "qwen2", "llama"])
 KINDS = pytest.mark.parametrize("kind", ["lora", "rslora", "dora"])

@@ -97,8 +97,9 @@ def test_damaged_ones_are_named_and_do_not_push_out_new_ones(tmp_path: Path) -> 
     assert checkpoints.newest() is None
     checkpoints.save(Checkpoint(0, {"a": torch.tensor(0)}, {}))  # the run begins anew
     assert [path.name for path in tmp_path.iterdir()] == ["step-000000000.safetensors"]
-    newest = Checkpoints(tmp_path).newest()
-    assert newest is not None and newest.step == 0
+    for step in (400, 410):  # what has a damaged one's name by now is whole
+        checkpoints.save(Checkpoint(step, {"a": torch.tensor(step)}, {}))
+    assert checkpoints.steps() == Checkpoints(tmp_path).steps() == [410, 400]
 
 
 def test_a_disk_with_room_for_two_takes_a_newer_one_for_the_older(

@@ -11,7 +11,7 @@ from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training.frozen import freeze
 from luosi.training.frozen_attention import attend
-from tests.models_kit import noisy_model, random_tokens, small_shape
+from tests.models_kit import lora_parameters, noisy_model, random_tokens, small_shape
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 SEGMENTS = torch.arange(40)[None].repeat(2, 1) // 17
@@ -22,7 +22,7 @@ def adapted(family: str, targets: tuple[str, ...] = TARGETS, top_layers: int = 0
     add_lora(model, rank=4, alpha=8.0, targets=targets, seed=1, top_layers=top_layers, kind=kind)
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        for parameter in (one for one in model.parameters() if one.requires_grad):
+        for parameter in lora_parameters(model):
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.copy_(0.1 * noise if parameter.ndim == 2 else parameter * (1 + 0.2 * noise))
     return model

@@ -11,34 +11,49 @@ from typing import Any
 
 from reaching import half_width, to_reach
 
-from arms.choice import SEEDS, TRANSFER_ARMS, TUNED, Lines, chosen, final, mean_bits, parts, schedule, trials
+from arms.choice import PARTS, SEEDS, TRANSFER_ARMS, TUNED, Lines, all_trials, chosen, final, mean_bits, parts, schedule
 from arms.peers import MATPLOTLIB, use
-from arms.runs import LAYERS, horizon
+from arms.runs import LAYERS, Run, horizon
 
 COSTS = ("flop", "cpu_s")
 COLOURS = {"hf_tuned": "#c44e52", "nanochat_exportable": "#dd8452", "nanochat": "#8172b3", "luosi": "#2a6f97"}
 
 
-def costs_of(lines: Lines, arm: str, shape: str, quality: float, cost: str) -> dict[int, float]:
-    """By seed, what the arm needs to reach the quality; seeds that lack runs are left out."""
+def ends_of(lines: Lines, arm: str, shape: str, cost: str) -> dict[int, list[tuple[float, float]]]:
+    """By seed, the cost and the bits of the arm's runs to its two horizons; seeds that lack one are left out."""
     wanted, _ = parts(lines, arm, shape)
     found = {}
     for seed in SEEDS[shape]:
-        rows = [lines.find(final(lines, arm, shape, part, seed)) for part in wanted]
-        points = [(row[cost], row["final_bpb"]) for row in rows if row is not None]
-        need = to_reach(quality, points)
-        if need is not None:
-            found[seed] = need
+        rows = [row for part in wanted if (row := lines.find(final(lines, arm, shape, part, seed)))]
+        if len(rows) == len(wanted):
+            found[seed] = [(row[cost], row["final_bpb"]) for row in rows]
     return found
 
 
-def bracketed(lines: Lines, arm: str, shape: str, quality: float) -> bool:
-    """Whether the arm's runs lie on both sides of the quality, in the mean over the seeds that have them all."""
-    wanted, _ = parts(lines, arm, shape)
-    runs = [[lines.find(final(lines, arm, shape, part, seed)) for part in wanted] for seed in SEEDS[shape]]
-    whole = [[row["final_bpb"] for row in rows if row] for rows in runs if all(rows)]
-    means = [statistics.fmean(bits) for bits in zip(*whole, strict=True)]
-    return bool(means) and min(means) <= quality <= max(means)
+def costs_of(lines: Lines, arm: str, shape: str, quality: float, cost: str) -> dict[int, float]:
+    """By seed, what the arm needs to reach the quality."""
+    needs = {seed: to_reach(quality, ends) for seed, ends in ends_of(lines, arm, shape, cost).items()}
+    return {seed: need for seed, need in needs.items() if need is not None}
+
+
+def cost_of_means(lines: Lines, arm: str, shape: str, quality: float) -> float | None:
+    """The FLOP at which the arm's mean over the seeds reaches the quality."""
+    ends = list(ends_of(lines, arm, shape, "flop").values())
+    means = [
+        (statistics.fmean(f for f, _ in one), statistics.fmean(b for _, b in one)) for one in zip(*ends, strict=True)
+    ]
+    return to_reach(quality, means)
+
+
+def beyond(lines: Lines, arm: str, shape: str, quality: float) -> dict[int, float]:
+    """The seeds both of whose runs lie on one side of the quality, and how many times the FLOP of the nearer one they are credited with."""
+    found = {}
+    for seed, ends in ends_of(lines, arm, shape, "flop").items():
+        bits = [one for _, one in ends]
+        if len(ends) > 1 and not min(bits) <= quality <= max(bits):
+            nearest = min(ends, key=lambda end: abs(end[1] - quality))
+            found[seed] = (to_reach(quality, ends) or math.nan) / nearest[0]
+    return found
 
 
 def compared(ours: dict[int, float], theirs: dict[int, float]) -> dict[str, Any] | None:
@@ -75,35 +90,46 @@ def ratios(lines: Lines, shape: str) -> dict[str, Any]:
                 "flops": flop["ratio"], "flops_low": flop["low"], "flops_high": flop["high"],
                 "cpu_seconds": cpu["ratio"], "cpu_seconds_low": cpu["low"], "cpu_seconds_high": cpu["high"],
                 "seeds": flop["seeds"],
-                "bracketed": all(bracketed(lines, one, shape, quality) for one in (arm, "luosi")),
+                "flops_of_means": (cost_of_means(lines, "luosi", shape, quality) or math.nan)
+                / (cost_of_means(lines, arm, shape, quality) or math.nan),
+                "beyond": {one: far for one in (arm, "luosi") if (far := beyond(lines, one, shape, quality))},
             }  # fmt: skip
     return found
+
+
+def finals(lines: Lines, arm: str, shape: str) -> list[dict[str, Any]]:
+    """The lines of the arm's final runs with what was chosen for it, whatever their horizon."""
+    runs = [final(lines, arm, shape, part, seed) for seed in SEEDS[shape] for part in PARTS]
+    return [row for run in runs if (row := lines.find(run))]
+
+
+def name_of(run: Run) -> str:
+    """What is tried in a trial."""
+    memory = f", squares {run.beta2:g}" if run.beta2 else ""
+    return f"x{run.scale:g}, {run.batch_tokens} a step{memory}"
 
 
 def summary(lines: Lines) -> dict[str, Any]:
     """What the JSON file holds."""
     arms: dict[str, Any] = {}
     for arm in (*TUNED, "hf_default"):
-        rows = [row for row in lines.rows if row["run"]["arm"] == arm]
-        if not rows:
+        main = finals(lines, arm, "main")
+        if not main:
             continue
         choice = chosen(lines, arm) if arm in TUNED else None
-        main = [row for row in rows if row["run"]["shape"] == "main"]
         arms[arm] = {
             "matrix_parameters": main[-1]["matrix_parameters"],
             "parameters": main[-1]["parameters"],
             "flop_per_token": main[-1]["flop"] / main[-1]["run"]["tokens"],
             "tokens_per_cpu_s": statistics.median(row["run"]["tokens"] / row["cpu_s"] for row in main),
-            "trials": {f"{run.scale:g}": lines.bits(run) for run in trials(lines, arm)} if choice else {},
+            "trials": {name_of(run): lines.bits(run) for run in all_trials(lines, arm)} if choice else {},
             "scale": choice.scale if choice else 1.0,
-            "batch_tokens": choice.batch_tokens if choice else rows[-1]["run"]["batch_tokens"],
+            "batch_tokens": main[-1]["run"]["batch_tokens"],
+            "beta2": choice.beta2 if choice else None,
             "final_bpb": {
                 f"{shape} {row['run']['tokens']} seed {row['run']['seed']}": row["final_bpb"]
                 for shape in LAYERS
-                for row in rows
-                if row["run"]["shape"] == shape
-                and row["run"]["purpose"] in ("final", "default")
-                and lines.find_row(row)
+                for row in finals(lines, arm, shape)
             },
         }
     return {
@@ -125,14 +151,15 @@ def make_table(lines: Lines, place: Path) -> None:
     found = summary(lines)
     place.with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n")
     print(
-        f"{'arm':20} {'matrices':>9} {'in all':>9} {'FLOP/token':>10} {'tokens/CPU s':>12}  scale  batch  trials (bits per byte)"
+        f"{'arm':20} {'matrices':>9} {'in all':>9} {'FLOP/token':>10} {'tokens/CPU s':>12}  scale  batch, trials (bits per byte)"
     )
     for arm, one in found["arms"].items():
-        tried = ", ".join(f"x{scale} {bits:.4f}" for scale, bits in one["trials"].items() if bits is not None)
         print(
             f"{arm:20} {one['matrix_parameters']:9,} {one['parameters']:9,} {one['flop_per_token']:10.3g} "
-            f"{one['tokens_per_cpu_s']:12,.0f} {one['scale']:6g} {one['batch_tokens']:6} {tried}"
+            f"{one['tokens_per_cpu_s']:12,.0f} {one['scale']:6g} {one['batch_tokens']:6}"
         )
+        tried = [f"{name}: {bits:.4f}" for name, bits in one["trials"].items() if bits is not None]
+        print("\n".join(f"    {'; '.join(tried[begin : begin + 4])}" for begin in range(0, len(tried), 4)))
     for shape in LAYERS:
         print_shape(lines, shape, found["ratios_by_depth"][LAYERS[shape]])
     missing = Counter(f"{planned.run.arm} {planned.run.shape} {planned.run.purpose}" for planned in schedule(lines))
@@ -162,8 +189,14 @@ def print_shape(lines: Lines, shape: str, against: dict[str, Any]) -> None:
             print(f"  {arm:20} {'; '.join(said)}")
     for arm, one in against.items():
         interval = f"{one['flops_low']:.3f} to {one['flops_high']:.3f}" if one["flops_low"] is not None else "one seed"
-        note = "" if one["bracketed"] else "  (Q lies outside the runs of one of them)"
-        print(f"  luosi / {arm:20} FLOP {one['flops']:.3f} ({interval}), CPU seconds {one['cpu_seconds']:.3f}{note}")
+        print(
+            f"  luosi / {arm:20} FLOP {one['flops']:.3f} ({interval}; of the means {one['flops_of_means']:.3f}), CPU seconds {one['cpu_seconds']:.3f}"
+        )
+        for name, seeds in one["beyond"].items():
+            for seed, far in seeds.items():
+                print(
+                    f"      {name}, seed {seed}: both runs lie on one side of Q; credited with {far:.2f} times the nearer one's FLOP"
+                )
 
 
 def draw(lines: Lines, path: Path) -> None:
@@ -178,13 +211,10 @@ def draw(lines: Lines, path: Path) -> None:
     for axis, cost, label in zip(axes, COSTS, ("FLOP (model and optimizer)", "CPU seconds"), strict=True):
         for arm, colour in COLOURS.items():
             ends = []
-            for row in lines.rows:
-                run = row["run"]
-                if run["arm"] != arm or run["shape"] != "main" or run["purpose"] != "final" or not lines.find_row(row):
-                    continue
+            for row in finals(lines, arm, "main"):
                 whole = row[cost]
                 axis.plot(
-                    [whole * tokens / run["tokens"] for tokens, *_ in row["curve"]],
+                    [whole * tokens / row["run"]["tokens"] for tokens, *_ in row["curve"]],
                     [p[1] for p in row["curve"]],
                     color=colour,
                     alpha=0.25,

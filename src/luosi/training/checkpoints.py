@@ -52,9 +52,8 @@ class Checkpoints:
         Raises:
             OSError: It could not be written (no space left, ...); the last one stays.
         """
-        for path in self._files():
-            if path.name in self.damaged:
-                path.unlink()
+        while self.damaged:
+            (self.folder / self.damaged.pop()).unlink(missing_ok=True)
         try:
             self._write(checkpoint)
         except OSError:
