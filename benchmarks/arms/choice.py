@@ -7,6 +7,7 @@ import json
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,7 @@ def _edge(lines: Lines, tried: list[Run], arm: str, first: int, value: Callable[
     return best / 2 if best == values[0] else best * 2 if best == values[-1] else None
 
 
+@cache  # asked for again with every run of the plan and the table; lines do not change once they are read
 def chosen(lines: Lines, arm: str) -> Chosen:
     """The best of the trials so far."""
     tried = all_trials(lines, arm)
