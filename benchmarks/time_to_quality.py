@@ -16,7 +16,8 @@ The horizon is 20 tokens for every parameter in the layers' matrices; Q is the m
 two horizons, each with its whole decay: around Q, AdamW to half and all of its own, so that of its seeds one may end above Q. What an arm needs
 to reach Q is interpolated, bits against the logarithm of FLOP, seed by seed; the table says where it is extrapolated and what the means over
 the seeds come to. Ratios are paired by seed, their intervals are over seeds, not over texts. What was tuned at four layers is used at two (two
-seeds) and at six (one seed; its horizon is 1.4 times the text), where AdamW is compared alone. FLOP are the model's matrix products and the
+seeds), at six (one seed; its horizon is 1.4 times the text) and on another text (a dictionary; one seed, half the horizon), where AdamW is
+compared alone. FLOP are the model's matrix products and the
 optimizer's. CPU seconds are the process's own without imports, compiling and scoring, as it was made: a shared machine is slower in some hours
 than in others. A run is a line of results/time_to_quality.jsonl and is not made again while its settings stay; a killed one starts anew.
 Writes results/time_to_quality.json and .png. Needs transformers, accelerate, and matplotlib for the picture.
@@ -38,7 +39,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from arms.choice import ARMS, MODULES, Lines, schedule
-from arms.runs import Run
+from arms.runs import CASES, Run
 from arms.table import make_table
 from one_by_one import Job, on_one_thread, run_all, run_next, surroundings
 from texts import FOLDER
@@ -61,9 +62,10 @@ def do(run: Run) -> dict[str, Any]:
     from texts import make
 
     torch.set_num_threads(1)
-    made = make(FOLDER)
+    text = CASES[run.shape].text
+    made = make(FOLDER, text)
     digest = data_digest(made)
-    known = {row["data"] for row in Lines(RESULTS).rows}
+    known = {row["data"] for row in Lines(RESULTS).rows if CASES[row["run"]["shape"]].text == text}
     if known - {digest}:
         raise SystemExit(f"the text is another ({digest}) than that of the lines so far ({known}): move {RESULTS} away")
     arm = importlib.import_module(f"arms.{MODULES[run.arm]}")

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from arms.runs import BATCH_TOKENS, SEQUENCE, Run, horizon, qwen
+from arms.runs import BATCH_TOKENS, CASES, SEQUENCE, Run, horizon, qwen
 from luosi.plan.scratch import Scratch
 
 MODULES = {
@@ -28,12 +28,10 @@ SCALES, MOST_FURTHER = (1.0, 2.0, 0.5, 4.0), 2
 TRIAL_SEED = 100
 BETA2S = (0.99, 0.999, 0.9999)
 """Of AdamW, tried besides the usual 0.95 at its best rate and batch: steps as small as that want a longer memory."""
-SEEDS: dict[str, tuple[int, ...]] = {"main": (0, 1, 2), "half": (0, 1), "deep": (0,)}
-"""Of the final runs."""
 PARTS = (0.03125, 0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
 """Of the horizon, to which an arm may be trained."""
 TRANSFER_ARMS = ("hf_tuned", "luosi")
-"""Trained at other sizes than "main" too."""
+"""Trained in the other cases than "main" too."""
 TOKENS_PER_S = {
     "hf_tuned": 7000.0,
     "nanochat_exportable": 8000.0,
@@ -76,7 +74,7 @@ class Lines:
             for row in self.rows
             if (row["run"]["arm"], row["run"]["shape"]) == (run.arm, run.shape)
         ]
-        guess = TOKENS_PER_S[run.arm] * (1.0 if run.shape == "main" else 1.6)
+        guess = TOKENS_PER_S[run.arm] * (CASES["main"].layers / CASES[run.shape].layers)
         return run.tokens / (statistics.median(speeds) if speeds else guess)
 
 
@@ -182,7 +180,7 @@ def final(lines: Lines, arm: str, shape: str, part: float, seed: int) -> Run:
 
 def mean_bits(lines: Lines, arm: str, shape: str, part: float) -> float | None:
     """Over the seeds, None until all are there."""
-    found = [lines.bits(final(lines, arm, shape, part, seed)) for seed in SEEDS[shape]]
+    found = [lines.bits(final(lines, arm, shape, part, seed)) for seed in CASES[shape].seeds]
     there = [bits for bits in found if bits is not None]
     return statistics.fmean(there) if len(there) == len(found) else None
 
@@ -191,11 +189,11 @@ def parts(lines: Lines, arm: str, shape: str) -> tuple[list[float], bool]:
     """The two parts of the horizon that an arm is trained to, and whether that is decided: they lie around Q (of the seeds
     that are there), going by halves and doubles from 0.5 with the first seed."""
     if arm == "hf_tuned":
-        return [1.0] if len(SEEDS[shape]) == 1 else [1.0, 0.5], True  # of one seed, Q is that run's own
-    so_far = [lines.bits(final(lines, "hf_tuned", shape, 1.0, seed)) for seed in SEEDS[shape]]
+        return [1.0] if len(CASES[shape].seeds) == 1 else [1.0, 0.5], True  # of one seed, Q is that run's own
+    so_far = [lines.bits(final(lines, "hf_tuned", shape, 1.0, seed)) for seed in CASES[shape].seeds]
     there = [bits for bits in so_far if bits is not None]
     quality = statistics.fmean(there) if there else None
-    found = {part: lines.bits(final(lines, arm, shape, part, SEEDS[shape][0])) for part in PARTS}
+    found = {part: lines.bits(final(lines, arm, shape, part, CASES[shape].seeds[0])) for part in PARTS}
     part = 0.5
     while True:
         bits = found.get(part)
@@ -223,13 +221,13 @@ def schedule(lines: Lines) -> Iterator[Planned]:
     runs += [(run, sure) for run in squares(lines, "hf_tuned")]
     sure = sure and all(lines.bits(run) is not None for run in squares(lines, "hf_tuned"))
     runs += [(run, sure) for run in again(lines, "hf_tuned")]
-    for shape in ("main", "half", "deep"):
+    for shape in CASES:
         for arm in TUNED if shape == "main" else TRANSFER_ARMS:
             sure = chosen(lines, arm).sure
             wanted, decided = parts(lines, arm, shape)
-            tried = SEEDS[shape] if decided else SEEDS[shape][:1]
+            tried = CASES[shape].seeds if decided else CASES[shape].seeds[:1]
             runs += [(final(lines, arm, shape, part, seed), sure) for part in wanted for seed in tried]
-    runs.append((final(lines, "hf_default", "main", 0.25, SEEDS["main"][0]), True))
+    runs.append((final(lines, "hf_default", "main", 0.25, CASES["main"].seeds[0]), True))
     for run, known in runs:
         if lines.find(run) is None:
             yield Planned(run, known, lines.seconds(run))

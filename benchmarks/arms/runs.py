@@ -1,4 +1,4 @@
-"""What a run is: an arm, a shape, a horizon, a scale of the arm's learning rates, a batch, a seed. And what all of them read."""
+"""What a run is: an arm, a case, a horizon, a scale of the arm's learning rates, a batch, a seed. And what all of them read."""
 
 from __future__ import annotations
 
@@ -17,8 +17,27 @@ TOKENS_PER_PARAMETER = 20
 BATCH_TOKENS = 8192
 """Of AdamW's trials: 480 updates at a quarter of the horizon. The tuned rate is then tried at half and twice of it."""
 
-LAYERS = {"half": 2, "main": 4, "deep": 6}
-"""Depth of each size; all else is the same. The arms are tuned at "main", what was chosen there carries over."""
+
+@dataclass(frozen=True)
+class Case:
+    """What the arms are compared at; all else is the same."""
+
+    layers: int
+    seeds: tuple[int, ...]
+    """Of the final runs."""
+    text: str = "manuals"
+    """Of benchmarks/texts.py."""
+    share: float = 1.0
+    """Of the usual horizon."""
+
+
+CASES = {
+    "main": Case(4, (0, 1, 2)),
+    "half": Case(2, (0, 1)),
+    "deep": Case(6, (0,)),
+    "dictionary": Case(4, (0,), text="dictionary", share=0.5),
+}
+"""The arms are tuned at "main", what was chosen there carries over. Half the horizon is what the dictionary has to read once."""
 
 Purpose = Literal["trial", "batch", "squares", "again", "final", "default"]
 
@@ -29,6 +48,7 @@ class Run:
 
     arm: str
     shape: str
+    """Of CASES."""
     purpose: Purpose
     tokens: int
     scale: float
@@ -68,16 +88,16 @@ class Trained:
 
 
 def qwen(name: str, *, tied: bool = True) -> ModelShape:
-    """The shape of the arms that ship as Qwen3."""
+    """The shape of a case's arms that ship as Qwen3."""
     return ModelShape(
-        family="qwen3", vocab_size=VOCABULARY, layers=LAYERS[name], width=128, heads=2, kv_heads=1, head_dim=64, ff=384,
+        family="qwen3", vocab_size=VOCABULARY, layers=CASES[name].layers, width=128, heads=2, kv_heads=1, head_dim=64, ff=384,
         tied=tied, context=SEQUENCE,
     )  # fmt: skip
 
 
 def horizon(name: str) -> int:
-    """Tokens of the full horizon: 20 per parameter in the layers' matrices."""
-    return TOKENS_PER_PARAMETER * qwen(name).matrix_parameters
+    """Tokens of a case's full horizon: its share of 20 per parameter in the layers' matrices."""
+    return round(CASES[name].share * TOKENS_PER_PARAMETER * qwen(name).matrix_parameters)
 
 
 class Data:

@@ -11,9 +11,9 @@ from typing import Any
 
 from reaching import half_width, to_reach
 
-from arms.choice import PARTS, SEEDS, TRANSFER_ARMS, TUNED, Lines, all_trials, chosen, final, mean_bits, parts, schedule
+from arms.choice import PARTS, TRANSFER_ARMS, TUNED, Lines, all_trials, chosen, final, mean_bits, parts, schedule
 from arms.peers import MATPLOTLIB, use
-from arms.runs import LAYERS, Run, horizon
+from arms.runs import CASES, Run, horizon
 
 COSTS = ("flop", "cpu_s")
 COLOURS = {"hf_tuned": "#c44e52", "nanochat_exportable": "#dd8452", "nanochat": "#8172b3", "luosi": "#2a6f97"}
@@ -23,7 +23,7 @@ def ends_of(lines: Lines, arm: str, shape: str, cost: str) -> dict[int, list[tup
     """By seed, the cost and the bits of the arm's runs to its two horizons; seeds that lack one are left out."""
     wanted, _ = parts(lines, arm, shape)
     found = {}
-    for seed in SEEDS[shape]:
+    for seed in CASES[shape].seeds:
         rows = [row for part in wanted if (row := lines.find(final(lines, arm, shape, part, seed)))]
         if len(rows) == len(wanted):
             found[seed] = [(row[cost], row["final_bpb"]) for row in rows]
@@ -99,7 +99,7 @@ def ratios(lines: Lines, shape: str) -> dict[str, Any]:
 
 def finals(lines: Lines, arm: str, shape: str) -> list[dict[str, Any]]:
     """The lines of the arm's final runs with what was chosen for it, whatever their horizon."""
-    runs = [final(lines, arm, shape, part, seed) for seed in SEEDS[shape] for part in PARTS]
+    runs = [final(lines, arm, shape, part, seed) for seed in CASES[shape].seeds for part in PARTS]
     return [row for run in runs if (row := lines.find(run))]
 
 
@@ -128,15 +128,14 @@ def summary(lines: Lines) -> dict[str, Any]:
             "beta2": choice.beta2 if choice else None,
             "final_bpb": {
                 f"{shape} {row['run']['tokens']} seed {row['run']['seed']}": row["final_bpb"]
-                for shape in LAYERS
+                for shape in CASES
                 for row in finals(lines, arm, shape)
             },
         }
     return {
-        "q": {shape: mean_bits(lines, "hf_tuned", shape, 1.0) for shape in LAYERS},
-        "horizon_tokens": {shape: horizon(shape) for shape in LAYERS},
-        "ratios": ratios(lines, "main"),
-        "ratios_by_depth": {layers: ratios(lines, shape) for shape, layers in LAYERS.items()},
+        "q": {shape: mean_bits(lines, "hf_tuned", shape, 1.0) for shape in CASES},
+        "horizon_tokens": {shape: horizon(shape) for shape in CASES},
+        "ratios": {shape: ratios(lines, shape) for shape in CASES},
         "arms": arms,
         "missing_runs": sum(1 for _ in schedule(lines)),
         "heldout": lines.rows[-1]["heldout"] if lines.rows else {},
@@ -160,8 +159,8 @@ def make_table(lines: Lines, place: Path) -> None:
         )
         tried = [f"{name}: {bits:.4f}" for name, bits in one["trials"].items() if bits is not None]
         print("\n".join(f"    {'; '.join(tried[begin : begin + 4])}" for begin in range(0, len(tried), 4)))
-    for shape in LAYERS:
-        print_shape(lines, shape, found["ratios_by_depth"][LAYERS[shape]])
+    for shape in CASES:
+        print_shape(lines, shape, found["ratios"][shape])
     missing = Counter(f"{planned.run.arm} {planned.run.shape} {planned.run.purpose}" for planned in schedule(lines))
     print(f"\nmissing: {', '.join(f'{name} ({count})' for name, count in missing.items()) or 'nothing'}")
     if lines.rows:
@@ -172,14 +171,14 @@ def print_shape(lines: Lines, shape: str, against: dict[str, Any]) -> None:
     """Final bits by horizon, and the ratios."""
     quality = mean_bits(lines, "hf_tuned", shape, 1.0)
     print(
-        f"\n{LAYERS[shape]} layers, horizon {horizon(shape) / 1e6:.1f} M tokens, Q {f'{quality:.4f}' if quality else 'not known yet'}"
+        f"\n{shape}: {CASES[shape].layers} layers, {CASES[shape].text}, horizon {horizon(shape) / 1e6:.1f} M tokens, Q {f'{quality:.4f}' if quality else 'not known yet'}"
     )
     for arm in TUNED:
         said = []
         for part in sorted({*parts(lines, arm, shape)[0], 1.0}):
             bits = [
                 found
-                for seed in SEEDS[shape]
+                for seed in CASES[shape].seeds
                 if (found := lines.bits(final(lines, arm, shape, part, seed))) is not None
             ]
             if bits:
