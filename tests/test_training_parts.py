@@ -14,7 +14,7 @@ from torch import Tensor
 
 from luosi.training.adamw import AdamW
 from luosi.training.checkpoints import Checkpoint, Checkpoints
-from luosi.training.loss import Draw, cross_entropy_sum
+from luosi.training.loss import Draw, Words, cross_entropy_sum
 from luosi.training.optimizers import Optimizers, adamw, muon_and_adamw
 from luosi.training.schedules import wsd
 from luosi.training.state import reproducible
@@ -79,6 +79,21 @@ def test_a_loss_over_drawn_words_is_near_the_whole_one_and_nearer_the_more_are_d
     few, many = misses(32), misses(512)
     assert few[0] < 0.01 and many[0] < 0.002
     assert many[1] < few[1] / 2 < 0.05
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_workers_of_whole_chunks_draw_what_one_draws(count: int) -> None:
+    """4,096 tokens of a step, four chunks: one worker takes them all, or each of several takes its share."""
+    words = Words(16, torch.arange(512).float(), seed=5, rows=100)
+    hidden, head, targets = torch.randn(4096, 8), torch.randn(512, 8), torch.randint(0, 512, (4096,))
+    whole = cross_entropy_sum(hidden, head, targets, "fp32", words.draw(8))
+    each = 4096 // count
+    parts = [
+        cross_entropy_sum(hidden[first:][:each], head, targets[first:][:each], "fp32", words.draw(8, first // 1024))
+        for first in range(0, 4096, each)
+    ]
+    torch.testing.assert_close(sum(parts), whole, rtol=1e-6, atol=0)
+    assert cross_entropy_sum(hidden, head, targets, "fp32", words.draw(12)) != whole
 
 
 def test_with_no_word_drawn_the_softmax_is_over_the_targets_alone() -> None:

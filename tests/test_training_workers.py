@@ -20,8 +20,9 @@ from luosi.errors import BudgetExceeded, InputError, StageError
 from luosi.training.batches import Row
 from luosi.training.checkpoints import Checkpoints
 from luosi.training.loop import Result, train
+from luosi.training.loss import Words
 from luosi.training.workers import Team, everywhere, here
-from tests.training_kit import Recorder, counting_rows, settings, small_model
+from tests.training_kit import SHAPE, Recorder, counting_rows, settings, small_model
 
 multiprocessing.set_forkserver_preload(["torch._dynamo", "tests.training_kit"])
 
@@ -68,6 +69,18 @@ def test_several_workers_read_the_same_rows_and_learn_the_same(
         torch.testing.assert_close(weight, alone[1][name], rtol=0, atol=2e-2, msg=name)
     assert context.steps == list(range(21)) and context.cost.tokens == 20 * 4 * 32
     assert here() == Team()
+
+
+def drawing(context: Any) -> list[float]:
+    """Six steps of 64 rows, two chunks of the loss, over 24 words beside a chunk's own."""
+    model, optimizers = small_model()
+    words = Words(24, torch.ones(SHAPE.vocab_size), seed=3, rows=1_000)
+    return train(model, counting_rows(), optimizers, settings(steps=6, rows=64, words=words), context).losses
+
+
+def test_the_words_of_the_loss_are_the_same_with_any_number_of_workers(tmp_path: Path) -> None:
+    alone = everywhere(1, drawing, Recorder(tmp_path / "one"))
+    assert everywhere(2, drawing, Recorder(tmp_path / "two")) == pytest.approx(alone, rel=1e-4)
 
 
 def test_going_on_with_another_number_of_workers_loses_and_repeats_no_row(

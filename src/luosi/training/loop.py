@@ -25,7 +25,7 @@ from luosi.models.transformer import Transformer
 from luosi.training import sharding, workers
 from luosi.training.batches import IGNORED, Batch, Rows, batch
 from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
-from luosi.training.estimates import MICRO_TOKENS, PIECE_FLOP
+from luosi.training.estimates import DRAWN_CHUNK_TOKENS, MICRO_TOKENS, PIECE_FLOP
 from luosi.training.faults import AVERAGED, above_usual, diverged, fault, ran_away
 from luosi.training.loss import cross_entropy_sum
 from luosi.training.optimizers import Optimizers
@@ -208,7 +208,8 @@ class _Training:
             most = min(most, int(PIECE_FLOP / (6 * self._model.shape.parameters)))
         size = _piece_rows(len(tokens), tokens.shape[1], most)
         words = self._settings.words
-        draw = words.draw(step.first_row, self._team.rank) if words else None
+        chunks = len(tokens) // size * math.ceil(size * tokens.shape[1] / DRAWN_CHUNK_TOKENS)
+        draw = words.draw(step.first_row, self._team.rank * chunks) if words else None
         for begin in range(0, len(tokens), size):
             if self._agreed(bool(self._context.stop_reason)):
                 return None

@@ -62,11 +62,17 @@ class Words:
     seed: int
     rows: int
 
-    def draw(self, first_row: int, worker: int) -> Draw | None:
-        """For the step that begins at `first_row`, on one of several workers; None where the whole vocabulary is due."""
+    def draw(self, first_row: int, earlier_chunks: int = 0) -> Draw | None:
+        """For the step that begins at `first_row`, from its chunk of that number on; None where the whole vocabulary is due.
+
+        Workers that share a step pass over what those before them draw: each chunk's words are the same with any number of
+        workers whose rows are whole chunks.
+        """
         if first_row >= self.rows:
             return None
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + first_row) * 1_009 + worker)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + first_row) * 1_009)
+        for _ in range(earlier_chunks):
+            torch.multinomial(self._shares_V, self.count, replacement=True, generator=generator)
         return Draw(self.count, self._shares_V, generator)
 
     @cached_property

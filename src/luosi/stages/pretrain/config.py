@@ -85,7 +85,7 @@ class Runtime(StageRuntime):
     failures_every_s: float = Field(default=86_400.0, gt=0)
     """Expected seconds between failures of the machine; on spot machines, between interruptions."""
     workers: int = Field(default=1, gt=0)
-    """Processes that share each batch, on CUDA one a device; the same data in the same order with any number. While words are
-    drawn, each worker draws its own: losses then differ by the noise of that."""
+    """Processes that share each batch, on CUDA one a device; the same data in the same order with any number, and the same drawn
+    words where each has a multiple of 1,024 tokens of it."""
     shard: bool = False
     """Share out weights, gradients and optimizer state among the workers (FSDP2), where one device cannot hold them."""
