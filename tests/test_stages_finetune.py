@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, TokenDataset, Tokenizer
 from luosi.artifacts.base import read_jsonl, write_json, write_jsonl
 from luosi.errors import BudgetExceeded, InputError
-from luosi.models.flops import forward_flop, lora_parameters, training_flop
+from luosi.models.flops import forward_flop, linear_sizes, lora_parameters, training_flop
 from luosi.models.lora import ROWS
 from luosi.models.tokenizer import load_tokenizer
 from luosi.models.weights import read_state
@@ -24,7 +24,7 @@ from luosi.stages.finetune.stage import FinetuneStage, step_flop
 from luosi.stages.pretrain.stage import PretrainStage
 from luosi.stages.tokenize.stage import TokenizeStage
 from luosi.stages.train_tokenizer.stage import TrainTokenizerStage
-from tests.training_kit import Recorder, inputs_of, small_corpus
+from tests.training_kit import MACHINE, Recorder, inputs_of, small_corpus
 
 SETTINGS = {"rank": 4, "sequence": 64, "batch_tokens": 128, "tokens": 2500, "optimizer": "muon", "learning_rate": 0.01}
 SHAPE = ModelShape(
@@ -147,6 +147,28 @@ def test_rows_and_steps_that_are_not_set_fit_the_material(
     assert config.settled(pairs=not pairs, context=context) == config
 
 
+def test_int8_spares_what_is_multiplied_beside_an_adapter_and_no_more() -> None:
+    def memory(**changes: object) -> float:
+        config = FinetuneStage.Config.model_validate(changes)
+        return FinetuneStage().estimate(config, {"model": [Facts(shape=SHAPE)]}, MACHINE).memory_bytes
+
+    a_layer = SHAPE.matrix_parameters // SHAPE.layers
+    assert memory() - memory(base_weights="int8") == SHAPE.layers * a_layer
+    few = {"top_layers": 1, "targets": ["q_proj", "gate_proj"]}  # beside k and v, and up
+    alone = sum(math.prod(linear_sizes(SHAPE)[name]) for name in ("o_proj", "down_proj"))
+    assert memory(**few) - memory(**few, base_weights="int8") == a_layer - alone
+
+
+def test_one_worker_has_nothing_to_share_out(base: tuple[Corpus, BaseModel], tmp_path: Path) -> None:
+    alone, sharing = Recorder(tmp_path / "alone"), Recorder(tmp_path / "sharing")
+    adapt(base, alone, optimizer="adamw", base_weights="int8")
+    config = FinetuneStage.Config.model_validate({**SETTINGS, "optimizer": "adamw", "base_weights": "int8"})
+    roles = inputs_of(corpus=base[0], model=base[1])
+    FinetuneStage().run(config, FinetuneStage.Runtime(threads=1, shard=True), roles, sharing)
+    name = Path("adapter/adapter_model.safetensors")
+    assert (alone.out / name).read_bytes() == (sharing.out / name).read_bytes()
+
+
 def test_steps_without_rows_and_rows_of_nothing_are_refused() -> None:
     with pytest.raises(ValidationError, match="batch_tokens 300 needs a sequence that divides it"):
         FinetuneStage.Config(batch_tokens=300)
@@ -158,7 +180,15 @@ def test_new_settings_leave_old_keys_alone_and_are_for_adapters() -> None:
     plain = FinetuneStage.Config()
     assert not {"top_layers", "optimizer", "adapter"} & set(canonical(plain))  # type: ignore[call-overload]
     assert "adapter" in canonical(FinetuneStage.Config(adapter="dora"))  # type: ignore[operator]
-    for field, value in (("top_layers", 2), ("optimizer", "muon"), ("adapter", "rslora"), ("base_weights", "int8")):
+    lora = {
+        "optimizer": "muon",
+        "adapter": "rslora",
+        "base_weights": "int8",
+        "rank": 8,
+        "alpha": 8.0,
+        "targets": ["q_proj"],
+    }
+    for field, value in {"top_layers": 2, **lora}.items():
         with pytest.raises(ValidationError, match=f'{field} is for method "lora"'):
             FinetuneStage.Config.model_validate({"method": "full", "learning_rate": 1e-4, field: value})
 

@@ -223,8 +223,8 @@ def test_a_lora_cut_short_ends_in_the_same_bytes(made: Made, tmp_path: Path) -> 
 
 def test_replay_keeps_what_was_known(made: Made, tmp_path: Path) -> None:
     without, half = Recorder(tmp_path / "without"), Recorder(tmp_path / "half")
-    adapt(made, without, method="full", replay=0.0)
-    adapt(made, half, method="full", replay=0.5)
+    adapt(made, without, method="full", rank=16, replay=0.0)
+    adapt(made, half, method="full", rank=16, replay=0.5)
     assert loss_on(half.out, made, "code") < loss_on(without.out, made, "code")
     assert not (half.out / "adapter").exists()
 
@@ -291,12 +291,12 @@ def answer(folder: Path, question: str, system: str = "") -> str:
 
 def test_pairs_are_learned_by_heart_and_the_turn_is_ended(taught: Taught, tmp_path: Path) -> None:
     context = Recorder(tmp_path)
-    facts = teach(taught, context, method="full", learning_rate=0.01, epochs=60.0, system_prompt="Be brief.")
+    facts = teach(taught, context, method="full", rank=16, learning_rate=0.01, epochs=60.0, system_prompt="Be brief.")
     assert facts.figures["epochs"] == pytest.approx(60, abs=1) and float(facts.figures["final_loss"]) < 0.1
     assert {name: answer(context.out, f"Colour of {name}?", "Be brief.") for name in CITIES} == CITIES
     rows = list(read_jsonl(context.out / "curve.jsonl"))
     assert len(rows) * 384 == facts.tokens == context.cost.tokens and not context.said
-    config = FinetuneStage.Config.model_validate({**LEARN, "method": "full"})
+    config = FinetuneStage.Config.model_validate({**LEARN, "method": "full", "rank": 16})
     whole = len(rows) * step_flop(config, taught.model.shape())
     assert 0.5 * whole < context.cost.flop < whole
     assert TunedModel(context.out).shape() == taught.model.shape()
@@ -342,7 +342,8 @@ def test_pairs_that_do_not_fit_are_counted_and_no_pairs_are_an_input_error(taugh
     config = FinetuneStage.Config.model_validate({**LEARN, "epochs": 1.0})
     FinetuneStage().run(config, FinetuneStage.Runtime(threads=1), inputs_of(model=taught.model, pairs=long), context)
     assert context.said[0] == "2 of 10 pairs are longer than 192 tokens and are left out"
-    for answers, message in (({"E": "very " * 200}, "every pair is longer than 192"), ({}, "no pairs to train on")):
+    never = "every pair is longer than 192 tokens\nhint: (set a longer sequence, of up to|take a model of more context)"
+    for answers, message in (({"E": "very " * 200}, never), ({}, "no pairs to train on")):
         pairs = pairs_of(tmp_path / f"p{len(answers)}", answers)
         with pytest.raises(InputError, match=message):
             roles = inputs_of(model=taught.model, pairs=pairs)
@@ -413,6 +414,8 @@ def test_prices_grow_with_the_work_and_predictions_come_true(made: Made) -> None
     short = PretrainStage().estimate(PretrainStage.Config(steps=1000), roles, MACHINE)
     long = PretrainStage().estimate(PretrainStage.Config(steps=2000), roles, MACHINE)
     assert long.flop == 2 * short.flop and long.seconds.p50 > 1.9 * short.seconds.p50 - 2
+    small_steps = PretrainStage().estimate(PretrainStage.Config(steps=16_000, batch_tokens=256), roles, MACHINE)
+    assert small_steps.flop == pytest.approx(short.flop) and small_steps.seconds.p50 > 2 * short.seconds.p50
     model = Facts(shape=ModelShape(
         family="llama", vocab_size=49152, layers=30, width=576, heads=9, kv_heads=3, head_dim=64, ff=1536, context=8192,
     ))  # fmt: skip

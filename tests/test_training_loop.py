@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,42 @@ def test_threads_and_mode_of_the_first_start_are_obeyed(tmp_path: Path) -> None:
     newest = Checkpoints(tmp_path / "scratch" / "checkpoints").newest()
     assert newest is not None and (newest.notes["threads"], newest.notes["compiled"]) == (1, False)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_compiled_run_goes_on_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(step: int) -> None:
+        if step == 3:
+            raise BudgetExceeded("stop")
+
+    with pytest.raises(BudgetExceeded):
+        small_training(Recorder(tmp_path, at_step=stop))
+    checkpoints = Checkpoints(tmp_path / "scratch" / "checkpoints")
+    saved = checkpoints.newest()
+    assert saved is not None
+    checkpoints.save(replace(saved, notes={**saved.notes, "compiled": True}))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    context = Recorder(tmp_path)
+    _, result = small_training(context)
+    assert len(result.losses) == 20
+    assert any(
+        "begun compiled, and no C++ compiler is found here: it goes on uncompiled" in one for one in context.said
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what is mapped")
+def test_a_resumed_run_holds_no_checkpoint_open(tmp_path: Path) -> None:
+    """A dropped file that is still mapped gives no disk back."""
+    mapped: list[str] = []
+
+    def look(step: int) -> None:
+        mapped.extend(one for one in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path) in one)
+        if step == 7 and not mapped:
+            raise BudgetExceeded("stop")
+
+    with pytest.raises(BudgetExceeded):
+        small_training(Recorder(tmp_path, at_step=look))
+    small_training(Recorder(tmp_path, at_step=lambda step: look(step) if step > 8 else None))
+    assert not mapped
 
 
 def test_killed_at_any_moment_the_weights_end_in_the_same_bytes(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luosi.training.muon import RMS, ROUNDED_FROM, Muon, orthogonal, orthogonal_flop
+from luosi.training.estimates import orthogonal_flop
+from luosi.training.muon import RMS, ROUNDED_FROM, Muon, orthogonal
 
 sides = st.integers(4, 160)
 

@@ -44,6 +44,10 @@ def test_short_texts(length: int) -> None:
     assert int(vectors.any(1).sum()) <= length
 
 
+def test_one_word_over_and_over_has_no_vector_and_breaks_none() -> None:
+    assert not word_vectors(np.full(100, 5, np.uint16), 40, WIDTH, seed=0).any()
+
+
 def test_a_sample_of_a_large_text_stands_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = text(400_000)
     monkeypatch.setattr(word_counts, "CHUNK", 30_000)

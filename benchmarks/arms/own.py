@@ -17,14 +17,13 @@ from arms.meter import Meter
 from arms.runs import SEQUENCE, Data, Run, Trained, qwen
 from luosi import Workspace
 from luosi.cost import Cost, Machine
-from luosi.models.flops import linear_sizes
 from luosi.models.transformer import Transformer
 from luosi.models.weights import load_model
 from luosi.stages.export.parity import same_logits
 from luosi.stages.pretrain import scratch
 from luosi.stages.pretrain.config import Config, Runtime
 from luosi.stages.pretrain.stage import PretrainStage
-from luosi.training.muon import orthogonal_flop
+from luosi.training.estimates import muon_flop
 
 NEVER_S = 1e9
 """No arm saves on the way."""
@@ -114,10 +113,9 @@ def train(run: Run, data: Data, meter: Meter) -> Trained:
         rows = data.rows(seed=0)
         parity = same_logits(model, context.out, [rows.row(number).tokens_T.tolist() for number in range(4)])
     shape = model.shape
-    per_step = shape.layers * sum(orthogonal_flop(*size) for size in linear_sizes(shape).values())
     return Trained(
         model_flop=context.flop,
-        optimizer_flop=per_step * meter.steps,
+        optimizer_flop=muon_flop(shape) * meter.steps,
         matrix_parameters=shape.matrix_parameters,
         parameters=shape.parameters,
         notes={"parity": parity, "figures": facts.figures, "said": context.said, "steps": meter.steps},

@@ -1,8 +1,8 @@
 """FLOPs and adapter sizes of a model, counted from its shape: one multiply-add is two FLOP, the same count everywhere.
 
 Counted are the matrix products: the layers' projections, the head, and attention's scores and values under a causal mask.
-Left out, as is usual: the embedding (a lookup), norms, rotary positions, softmax, activations and the optimizer, together
-about a percent at real sizes. These are the model's FLOPs, not the hardware's: a kernel that multiplies masked entries
+Left out, as is usual: the embedding (a lookup), norms, rotary positions, softmax and activations, together about a percent at
+real sizes, and the optimizer (Muon's products of a small step are many: `luosi.training.estimates` counts them for the plan). These are the model's FLOPs, not the hardware's: a kernel that multiplies masked entries
 too, or recomputes activations, does more. Knows nothing of machines, imports no torch.
 
 Sources: Kaplan et al. 2020 (arXiv 2001.08361), table 1 and section 2.1, for 2 FLOP per parameter and token forward, twice

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from luosi.artifacts import ModelShape
 from luosi.cost import Machine
+from luosi.models.flops import linear_sizes
 
 COMPILE_S = 35.0
 """torch.compile of forward and backward, once per attempt; grows little with the model, whose layers are alike."""
@@ -49,12 +50,26 @@ PIECE_FLOP = 2e12
 """At most so many on a CPU, some seconds of a core: a request to stop waits for the piece at hand."""
 
 
-def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen_bytes: int) -> int:
-    """Peak bytes: torch itself, frozen weights, weights + gradients + two momenta of what is trained and a checkpoint's copy of all
+ORTHOGONAL_ITERATIONS = 5
+"""Of Muon, for each matrix at each step."""
+
+
+def orthogonal_flop(rows: int, columns: int) -> int:
+    """FLOP of making one matrix orthogonal: per iteration a square, its square and a product."""
+    short, long = sorted((rows, columns))
+    return ORTHOGONAL_ITERATIONS * (4 * short * short * long + 2 * short**3)
+
+
+def muon_flop(shape: ModelShape) -> int:
+    """FLOP of Muon for one step of all the layers' matrices: of a small step as much as of the model's own products."""
+    return shape.layers * sum(orthogonal_flop(*size) for size in linear_sizes(shape).values())
+
+
+def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen: float = 0.0) -> int:
+    """Peak bytes: torch itself, so many bytes of frozen weights, weights + gradients + two momenta of what is trained and a checkpoint's copy of all
     but the gradients, activations.
 
     A layer keeps for the backward pass about 14 values per unit of width and 5 per unit of its MLP, at 2 to 4 bytes each.
     """
-    frozen = frozen_bytes * shape.parameters
     activations = 3 * min(batch_tokens, MICRO_TOKENS) * shape.layers * (14 * shape.width + 5 * shape.ff)
-    return 400_000_000 + frozen + 28 * trained + activations
+    return 400_000_000 + round(frozen) + 28 * trained + activations

@@ -138,7 +138,7 @@ class _Training:
         run, steps = self._run, self._course.steps
         self._context.progress(run.step, steps, "steps")
         try:
-            with reproducible(run.threads, compiles=self._settings.compile):
+            with reproducible(run.threads, compiles=run.compiled):
                 hidden = sharding.compiled(self._model, self._context.say) if run.compiled else self._model.hidden
                 while run.step < steps:
                     began = time.monotonic()
@@ -237,6 +237,7 @@ class _Training:
             + " and ".join(f"step {one + 1}" for one in sorted(run.faults.skipped) if one >= saved.step)
         )
         restore(run, saved, self._optimizers)
+        self._team.meet()  # all have looked at what is now dropped
         if self._team.rank == 0:
             self._checkpoints.forget_after(saved.step)
         self._save()

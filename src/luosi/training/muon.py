@@ -133,12 +133,6 @@ def orthogonal(matrices_NRC: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
-def orthogonal_flop(rows: int, columns: int) -> int:
-    """FLOP of `orthogonal` for one matrix: per step a square, its square and a product."""
-    short, long = sorted((rows, columns))
-    return len(COEFFICIENTS) * (4 * short * short * long + 2 * short**3)
-
-
 def _decaying(weights_NRC: Tensor, updates_NRC: Tensor) -> Tensor:
     """The weights that shrink anyway, the others as zeros."""
     return weights_NRC * (updates_NRC * weights_NRC > 0)

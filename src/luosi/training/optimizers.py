@@ -65,7 +65,8 @@ class Optimizers:
         }
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Put back what `state` gave, and nothing else: before the first step there is none."""
+        """Put back copies of what `state` gave, which may be mapped from a file that is dropped later, and nothing else: before the first
+        step there is none."""
         for part in self._parts:
             part.state.clear()
         parameters = self.parameters
@@ -74,7 +75,7 @@ class Optimizers:
             field, name = key.split("/", 1)
             parameter = parameters[name]
             rows = own_rows(value, parameter)
-            owners[parameter].state[parameter][field] = shared_like(rows.to(parameter.device), parameter)
+            owners[parameter].state[parameter][field] = shared_like(rows.to(parameter.device, copy=True), parameter)
 
 
 def muon_and_adamw(model: nn.Module, *, matrix_lr: float, vector_lr: float, weight_decay: float) -> Optimizers:

@@ -79,7 +79,7 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def own_rows(tensor: Tensor, like: Tensor) -> Tensor:
-    """Of a whole `tensor` a copy of the rows that this worker holds of `like`; all of a number."""
+    """Of a whole `tensor` the rows that this worker holds of `like`, as a copy if it is shared out; all of a number."""
     if not _is_shared(like) or not tensor.ndim:
         return tensor
     team = workers.here()

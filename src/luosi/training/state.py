@@ -48,7 +48,7 @@ class Run:
             "compiled": self.compiled,
             "workers": self.workers,
             "skipped": {str(step): why for step, why in self.faults.skipped.items()},
-            "faults": self.faults.met,
+            "faults": list(self.faults.met),
             "above": {str(step): above for step, above in self.faults.above.items()},
         }
         return Checkpoint(self.step, tensors, notes)
@@ -59,7 +59,7 @@ def first_start(
 ) -> Run:
     """A run that has done nothing yet; `threads` of 0 is torch's choice, divided among the workers."""
     torch.manual_seed(seed)
-    compiled = compile and shutil.which(os.environ.get("CXX", "g++")) is not None
+    compiled = compile and _can_compile()
     if compile and not compiled:
         say("warning: no C++ compiler was found, training goes on uncompiled; it only takes longer")
     return Run(identity, threads or max(1, torch.get_num_threads() // team.count), compiled, team.count)
@@ -93,7 +93,11 @@ def resumed(
         met=notes["faults"],
         above={int(step): nats for step, nats in above.items()},
     )
-    run = Run(identity, notes["threads"], notes["compiled"], notes["workers"], faults=faults)
+    run = Run(identity, notes["threads"], notes["compiled"] and _can_compile(), notes["workers"], faults=faults)
+    if notes["compiled"] and not run.compiled:
+        say(
+            "warning: the run was begun compiled, and no C++ compiler is found here: it goes on uncompiled, which rounds otherwise"
+        )
     if run.workers != team.count:
         say(
             f"the run was begun with workers = {run.workers} and goes on with {team.count}: each sample is still read once, "
@@ -102,6 +106,10 @@ def resumed(
         run.threads = threads or max(1, torch.get_num_threads() // team.count)
         run.workers = team.count
     return run
+
+
+def _can_compile() -> bool:
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
 def restore(run: Run, saved: Checkpoint, optimizers: Optimizers) -> None:

@@ -43,6 +43,8 @@ def word_vectors(tokens_N: npt.NDArray[np.integer], vocab_size: int, width: int,
     values_R, turned_RR = torch.linalg.eigh(basis_VR.T @ (information @ basis_VR))
     vectors_VR = basis_VR @ turned_RR * values_R.abs().sqrt()
     known_V = vectors_VR.norm(dim=1) > 1e-6
+    if not known_V.any():  # one word over and over: its neighbours tell nothing
+        return torch.zeros(vocab_size, width)
     vectors_VR = vectors_VR - vectors_VR[known_V].mean(0)
     turn_CC = torch.linalg.qr(torch.randn(width, width, generator=generator))[0]
     vectors_VC: Tensor = vectors_VR @ turn_CC[:rank]

@@ -45,7 +45,7 @@ def finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context)
             f"sequence is {config.sequence}, but the model was made for {shape.context} tokens at most",
             hint=f"set sequence to {shape.context} or less",
         )
-    if config.base_weights == "int8" and (best_device().type != "cpu" or runtime.shard):
+    if config.base_weights == "int8" and (best_device().type != "cpu" or runtime.shares_out):
         raise InputError('base_weights "int8" is for a CPU, and not shared out', hint='set base_weights to "bf16"')
     require_even(config.batch_tokens // config.sequence, runtime.workers, config.sequence)
     return everywhere(runtime.workers, partial(_finetune, config, runtime, inputs), context)
@@ -55,7 +55,7 @@ def _finetune(config: Config, runtime: Runtime, inputs: Inputs, context: Context
     source = inputs.artifact("model", ModelArtifact)
     shape = source.shape()
     given = supply(config, source.path, inputs, context)
-    model = _trainable(source.path, config, shard=runtime.shard)
+    model = _trainable(source.path, config, shard=runtime.shares_out)
     optimizers = _optimizers(model, config)
     settings = Settings.of(
         config,

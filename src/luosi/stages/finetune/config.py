@@ -80,7 +80,7 @@ class Config(StageConfig):
         if self.sequence and self.batch_tokens % self.sequence:
             raise ValueError(f"batch_tokens {self.batch_tokens} is not a multiple of sequence {self.sequence}")
         if self.method == "full":
-            for field in ("top_layers", "optimizer", "adapter", "base_weights"):
+            for field in ("rank", "alpha", "targets", "top_layers", "optimizer", "adapter", "base_weights"):
                 if getattr(self, field) != type(self).model_fields[field].default:
                     raise ValueError(f'{field} is for method "lora": "full" trains all layers by AdamW')
         if self.base_weights == "int8" and (self.adapter == "dora" or self.precision == "fp32" or self.compile):
@@ -120,3 +120,8 @@ class Runtime(StageRuntime):
     """Processes that share each batch, on CUDA one a device; the same data in the same order with any number."""
     shard: bool = False
     """Share out weights, gradients and optimizer state among the workers (FSDP2), where one device cannot hold them."""
+
+    @property
+    def shares_out(self) -> bool:
+        """Whether there is more than one worker to share them out among."""
+        return self.shard and self.workers > 1

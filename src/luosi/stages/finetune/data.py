@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luosi.artifacts import Corpus, Pairs
+from luosi.artifacts import Corpus, ModelArtifact, Pairs
 from luosi.artifacts.retrieval import Pair
 from luosi.errors import InputError
 from luosi.models.chat import Chat
@@ -58,7 +58,8 @@ def supply(config: Config, tokenizer_folder: Path, inputs: Inputs, context: Cont
     """
     corpus = inputs.artifact("corpus", Corpus) if inputs.all("corpus") else None
     if inputs.all("pairs"):
-        return _of_pairs(config, tokenizer_folder, inputs.artifact("pairs", Pairs), corpus, context)
+        longest = inputs.artifact("model", ModelArtifact).shape().context
+        return _of_pairs(config, tokenizer_folder, inputs.artifact("pairs", Pairs), corpus, context, longest)
     if corpus is None:
         raise InputError("finetune has nothing to train on", hint="give it a corpus, or pairs, or both")
     if config.epochs or config.system_prompt:
@@ -89,8 +90,10 @@ def _of_corpus(config: Config, tokenizer_folder: Path, corpus: Corpus, context: 
     return Supply(rows, config.steps, epochs, positions_per_byte=1 / bytes_per_position)
 
 
-def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corpus | None, context: Context) -> Supply:
-    examples, positions_per_byte = _examples(config, tokenizer_folder, pairs, context)
+def _of_pairs(
+    config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corpus | None, context: Context, longest: int
+) -> Supply:
+    examples, positions_per_byte = _examples(config, tokenizer_folder, pairs, context, longest)
     rows = ExampleRows(
         examples,
         length=config.sequence,
@@ -116,9 +119,11 @@ def _of_pairs(config: Config, tokenizer_folder: Path, pairs: Pairs, corpus: Corp
     return Supply(MixedRows(rows, replayed.rows, replay), steps, epochs, learned, learned / size)
 
 
-def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context) -> tuple[list[Example], float]:
+def _examples(
+    config: Config, tokenizer_folder: Path, pairs: Pairs, context: Context, longest: int
+) -> tuple[list[Example], float]:
     """The pairs as the model is asked and should answer, with as many passages as a row has room for, the right one before others;
-    and how many positions are learned for a byte of answer.
+    and how many positions are learned for a byte of answer. A row of the model's may have `longest` tokens.
 
     Those longer than a row are left out, and how many is said.
     """
@@ -139,7 +144,15 @@ def _examples(config: Config, tokenizer_folder: Path, pairs: Pairs, context: Con
     if long:
         context.say(f"{long} of {long + len(examples)} pairs are longer than {config.sequence} tokens and are left out")
     if long and not examples:
-        raise InputError(f"every pair is longer than {config.sequence} tokens", hint="set a longer sequence")
+        more = (
+            f"set a longer sequence, of up to {longest} tokens"
+            if config.sequence < longest
+            else "take a model of more context"
+        )
+        raise InputError(
+            f"every pair is longer than {config.sequence} tokens",
+            hint=f"{more}, or shorter passages or a shorter system_prompt",
+        )
     learned = sum(len(example.tokens_N) - example.said for example in examples)
     return examples, learned / max(answered, 1)
 

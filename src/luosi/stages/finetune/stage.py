@@ -32,6 +32,10 @@ PAIR_BYTES = 1200
 """Of a pair's text where nothing is known of it."""
 
 
+MULTIPLIED_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""Frozen matrices that one product takes: see luosi.training.frozen."""
+
+
 class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
     """See the module."""
 
@@ -64,9 +68,9 @@ class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
         seconds = training_seconds(
             machine, flop, precision=config.precision, efficiency=EFFICIENCY, compiled=config.compile
         )
-        kept = 1 if config.base_weights == "int8" else 2
-        frozen = 0 if config.method == "full" else kept if config.precision == "bf16" else 4
-        memory = training_memory(shape, batch_tokens=config.batch_tokens, trained=trained, frozen_bytes=frozen)
+        memory = training_memory(
+            shape, batch_tokens=config.batch_tokens, trained=trained, frozen=_frozen_bytes(config, shape)
+        )
         files = 4 * shape.parameters / WEIGHT_BYTES_PER_S
         return machine.estimate(self.name, seconds=0.5 + files + seconds, flop=flop, memory_bytes=memory)
 
@@ -93,6 +97,19 @@ def step_flop(config: FinetuneConfig, shape: ModelShape, learned_share: float = 
     products = 2 if config.method == "lora" else 3
     head = products * 2 * shape.vocab_size * shape.width
     return whole - (1 - learned_share) * tokens * head
+
+
+def _frozen_bytes(config: FinetuneConfig, shape: ModelShape) -> int:
+    """Of the weights beside adapters. In int8 are the matrices that are multiplied together with one that has an adapter."""
+    if config.method == "full":
+        return 0
+    if config.precision == "fp32":
+        return 4 * shape.parameters
+    sizes = linear_sizes(shape)
+    beside = [name for group in MULTIPLIED_TOGETHER if set(group) & set(config.targets) for name in group]
+    layers = min(config.top_layers or shape.layers, shape.layers)
+    halved = layers * sum(math.prod(sizes[name]) for name in beside) if config.base_weights == "int8" else 0
+    return 2 * shape.parameters - halved
 
 
 def _settled(config: FinetuneConfig, shape: ModelShape | None, inputs: Mapping[str, Sequence[Facts]]) -> FinetuneConfig:
