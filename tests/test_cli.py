@@ -174,7 +174,8 @@ def test_serve_answers_the_official_client_and_stops_cleanly(small: Workspace, t
 
 
 HUNG_UP = """
-import fcntl, os, sys, termios, time
+import fcntl, os, signal, sys, termios, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under nohup
 os.setsid()
 fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 from luosi.cli.common import say
