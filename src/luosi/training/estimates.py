@@ -65,11 +65,11 @@ def muon_flop(shape: ModelShape) -> int:
     return shape.layers * sum(orthogonal_flop(*size) for size in linear_sizes(shape).values())
 
 
-def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen: float = 0.0) -> int:
-    """Peak bytes: torch itself, so many bytes of frozen weights, weights + gradients + two momenta of what is trained and a checkpoint's copy of all
-    but the gradients, activations.
+def training_memory(shape: ModelShape, *, batch_tokens: int, trained: int, frozen: int = 0) -> int:
+    """Peak bytes: torch itself, `frozen` bytes of weights, weights + gradients + two momenta of what is trained and a checkpoint's copy
+    of all but the gradients, activations.
 
     A layer keeps for the backward pass about 14 values per unit of width and 5 per unit of its MLP, at 2 to 4 bytes each.
     """
     activations = 3 * min(batch_tokens, MICRO_TOKENS) * shape.layers * (14 * shape.width + 5 * shape.ff)
-    return 400_000_000 + round(frozen) + 28 * trained + activations
+    return 400_000_000 + frozen + 28 * trained + activations

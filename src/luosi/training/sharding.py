@@ -79,12 +79,12 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def own_rows(tensor: Tensor, like: Tensor) -> Tensor:
-    """Of a whole `tensor` the rows that this worker holds of `like`, as a copy if it is shared out; all of a number."""
+    """Of a whole `tensor` the rows that this worker holds of `like`, in the same memory; all of a number."""
     if not _is_shared(like) or not tensor.ndim:
         return tensor
     team = workers.here()
     rows = _rows(len(tensor), team.count)
-    return tensor[sum(rows[: team.rank]) :][: rows[team.rank]].clone()
+    return tensor[sum(rows[: team.rank]) :][: rows[team.rank]]
 
 
 def shared_like(rows: Tensor, like: Tensor) -> Tensor:
