@@ -75,6 +75,18 @@ def test_a_disk_without_room_leaves_the_last_and_is_told_once(tmp_path: Path, mo
     assert saved is not None and saved.step == 1
 
 
+def test_a_copy_that_finds_no_memory_leaves_the_last_and_is_told_once(tmp_path: Path) -> None:
+    taken = snapshots(tmp_path, failures_every_s=1.0, most_s=7.0)
+    taken.take(Checkpoint(1, {"a": torch.ones(2)}, {}))
+    taken.take(Checkpoint(2, {"a": torch.ones(2), "huge": torch.ones(1).expand(1 << 50)}, {}))
+    assert "checkpoint of step 2 found no memory" in taken.failure() and taken.failure() == ""
+    assert not taken.due and taken.interval_s == 7.0
+    assert Checkpoints(tmp_path).steps() == [1]
+    taken.take(Checkpoint(3, {"a": torch.ones(2)}, {}))
+    taken.wait()
+    assert Checkpoints(tmp_path).steps() == [3, 1] and taken.interval_s < 7.0
+
+
 def saved_at(folder: Path, *steps: int) -> Checkpoints:
     checkpoints = Checkpoints(folder)
     for step in steps:

@@ -10,7 +10,6 @@ from luosi.models.lora import Kind, add_lora
 from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training.frozen import freeze
-from luosi.training.frozen_attention import attend
 from tests.models_kit import lora_parameters, noisy_model, random_tokens, small_shape
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -92,25 +91,3 @@ def test_with_adapters_above_only_nothing_below_is_touched() -> None:
     lower.register_forward_hook(lambda _, inputs, output: seen.append(output.requires_grad))
     _, found = gradients(model, random_tokens(2, 40), "bf16")
     assert sorted(found) == sorted(names) and seen == [False]
-
-
-@pytest.mark.parametrize("length", [5, 200, 300])
-def test_attention_by_whole_products_is_torchs(length: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    q, k, v = (torch.randn(2, heads, length, 16, generator=generator).bfloat16() for heads in (6, 2, 2))
-    documents = torch.arange(length) // 130
-    mask = ((documents[:, None] == documents) & torch.ones(length, length, dtype=torch.bool).tril())[None, None]
-    weight = torch.randn(2, 6, length, 16, generator=generator)
-
-    def both(q: Tensor, k: Tensor, v: Tensor, whole: bool) -> list[Tensor]:
-        given = [one.clone().requires_grad_() for one in (q, k, v)]
-        if whole:
-            y = attend(given[0], given[1], given[2], mask)
-        else:
-            wide = [one.repeat_interleave(3, 1) for one in given[1:]]
-            y = torch.nn.functional.scaled_dot_product_attention(given[0], *wide, attn_mask=mask)
-        return [y.detach().float(), *(one.float() for one in torch.autograd.grad((y * weight).sum(), given))]
-
-    exact = both(q.float(), k.float(), v.float(), whole=False)
-    for found, expected in zip(both(q, k, v, whole=True), exact, strict=True):
-        assert off(found, expected) < 0.01

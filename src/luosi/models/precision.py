@@ -34,3 +34,9 @@ def round_linear_weights(model: torch.nn.Module) -> None:
 def autocast(precision: Precision, device_type: str) -> torch.autocast:
     """A context manager: matrix products in bf16 for "bf16"; for "fp32" everything in fp32, also inside an outer autocast."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def computed_in(x: torch.Tensor) -> torch.dtype:
+    """What matrix products of `x` come in: autocast's dtype inside one, else its own."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from luosi.artifacts.shape import ModelShape
 from luosi.errors import InputError
+from luosi.models.attention import attend
+from luosi.models.precision import computed_in
 
 
 class KVCache:
@@ -87,7 +89,6 @@ class Attention(nn.Module):
         super().__init__()
         bias = shape.family == "qwen2"
         self.head_dim = shape.head_dim
-        self.groups = shape.heads // shape.kv_heads
         self.q_proj = nn.Linear(shape.width, shape.heads * shape.head_dim, bias=bias)
         self.k_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_dim, bias=bias)
         self.v_proj = nn.Linear(shape.width, shape.kv_heads * shape.head_dim, bias=bias)
@@ -99,7 +100,7 @@ class Attention(nn.Module):
     def forward(
         self, x_BTC: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None, layer: int
     ) -> Tensor:
-        """[B, T, C] -> [B, T, C]; `mask` [B or 1, 1, T, S] is true where attended, None for plainly causal."""
+        """[B, T, C] -> [B, T, C]; `mask` as `attend` takes it."""
         q_BTHD = self.q_proj(x_BTC).unflatten(-1, (-1, self.head_dim))
         k_BTKD = self.k_proj(x_BTC).unflatten(-1, (-1, self.head_dim))
         v_BKSD = self.v_proj(x_BTC).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
@@ -110,32 +111,9 @@ class Attention(nn.Module):
         k_BKSD = rotate(k_BTKD, rotary).transpose(1, 2).to(v_BKSD.dtype)
         if cache is not None:
             k_BKSD, v_BKSD = cache.append(layer, k_BKSD, v_BKSD)
-        # repeated rather than enable_gqa: CUDA's masked kernels would fall back to one that stores all the scores
-        k_BHSD, v_BHSD = k_BKSD.repeat_interleave(self.groups, 1), v_BKSD.repeat_interleave(self.groups, 1)
-        causal = mask is None and q_BHTD.shape[2] > 1
-        y_BHTD = attend(q_BHTD, k_BHSD, v_BHSD, mask, causal)
+        y_BHTD = attend(q_BHTD, k_BKSD, v_BKSD, mask, rounded=torch.is_grad_enabled())
         y_BTC: Tensor = self.o_proj(y_BHTD.transpose(1, 2).flatten(2))
         return y_BTC
-
-
-WHOLE_SCORES = 512
-"""Positions up to which compiled attention on a CPU computes all scores at once."""
-
-
-def attend(q_BHTD: Tensor, k_BHSD: Tensor, v_BHSD: Tensor, mask: Tensor | None, causal: bool) -> Tensor:
-    """Softmax of the scaled scores times the values, [B, H, T, D].
-
-    Compiled for a CPU, short sequences' scores are computed whole, masked ones too: what lies between the two products is
-    fused, which takes two thirds of the time of torch's blocked kernel at 256 positions.
-    """
-    if not (torch.compiler.is_compiling() and q_BHTD.device.type == "cpu" and k_BHSD.shape[2] <= WHOLE_SCORES):
-        return F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, attn_mask=mask, is_causal=causal)
-    scores = (q_BHTD @ k_BHSD.mT).float() / math.sqrt(q_BHTD.shape[-1])
-    if causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    return scores.softmax(-1).to(v_BHSD.dtype) @ v_BHSD
 
 
 class MLP(nn.Module):
@@ -226,8 +204,8 @@ class Transformer(nn.Module):
             positions_BT = torch.arange(past, past + tokens_BT.shape[1], device=tokens_BT.device)[None]
         angles = positions_BT[..., None].float() * self.frequencies
         rotary = (angles.cos()[:, :, None], angles.sin()[:, :, None])
-        mask = _mask(tokens_BT, past, segments_BT, cache)
         x_BTC = self.model.embed_tokens(tokens_BT)
+        mask = _mask(tokens_BT, past, segments_BT, cache, computed_in(x_BTC))
         for layer in self.model.layers:
             x_BTC = layer(x_BTC, rotary, mask, cache)
         y_BTC: Tensor = self.model.norm(x_BTC)
@@ -247,8 +225,10 @@ class Transformer(nn.Module):
             return F.linear(x_BTC.float(), self.head_weight.float())
 
 
-def _mask(tokens_BT: Tensor, past: int, segments_BT: Tensor | None, cache: KVCache | None) -> Tensor | None:
-    """[B or 1, 1, T, S], true where position t attends to position s; None where the kernel's own causal mask will do.
+def _mask(
+    tokens_BT: Tensor, past: int, segments_BT: Tensor | None, cache: KVCache | None, dtype: torch.dtype
+) -> Tensor | None:
+    """[B or 1, 1, T, S], 0 where position t attends to position s and -inf elsewhere; None where a causal mask will do.
 
     Every row attends at least to itself, so the softmax is never over nothing.
     """
@@ -258,11 +238,11 @@ def _mask(tokens_BT: Tensor, past: int, segments_BT: Tensor | None, cache: KVCac
     device = tokens_BT.device
     rows_T = torch.arange(past, past + new, device=device)
     columns_S = torch.arange(past + new, device=device)
-    causal_TS = rows_T[:, None] >= columns_S
-    if segments_BT is None:
-        return causal_TS[None, None]
-    all_BS = segments_BT if cache is None else cache.append_segments(segments_BT)
-    return ((segments_BT[:, :, None] == all_BS[:, None]) & causal_TS)[:, None]
+    attended = (rows_T[:, None] >= columns_S)[None, None]
+    if segments_BT is not None:
+        all_BS = segments_BT if cache is None else cache.append_segments(segments_BT)
+        attended = attended & (segments_BT[:, :, None] == all_BS[:, None])[:, None]
+    return torch.zeros(attended.shape, dtype=dtype, device=device).masked_fill(~attended, -math.inf)
 
 
 def rotate(x_BTHD: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:

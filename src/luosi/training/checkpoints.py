@@ -129,7 +129,7 @@ class Snapshots:
         self._checkpoints, self._failures_every_s, self._most_s = checkpoints, failures_every_s, most_s
         self._copies: dict[str, Tensor] = {}
         self._writer: threading.Thread | None = None
-        self._failure = ""
+        self._failure, self._no_room = "", False
         self._taken_at = -math.inf
         self._copying_s = self._writing_s = 0.0
         self.standstill_s = 0.0
@@ -137,7 +137,9 @@ class Snapshots:
 
     @property
     def interval_s(self) -> float:
-        """Seconds from one to the next, by what the last one cost."""
+        """Seconds from one to the next, by what the last one cost; the longest after one that found no memory."""
+        if self._no_room:
+            return self._most_s
         young = math.sqrt(2 * (self._copying_s + self._writing_s) * self._failures_every_s)
         return max(min(young, self._most_s), self._copying_s / STANDSTILL)
 
@@ -151,7 +153,15 @@ class Snapshots:
         """Save it: from the moment that this returns, its tensors may change. Those shared out among workers are made whole one by one."""
         began, worked = time.monotonic(), time.thread_time()
         self.wait()
-        self._copies = {name: self._copy(name, tensor) for name, tensor in checkpoint.tensors.items()}
+        self._copies = self._room(checkpoint)
+        self._no_room = not self._copies
+        for name, tensor in checkpoint.tensors.items():
+            all_of_it = whole(tensor.detach())  # without room too: the other workers take part
+            if not self._no_room:
+                self._copies[name].copy_(all_of_it, non_blocking=True)
+        if self._no_room:
+            self._taken_at = time.monotonic()
+            return
         if on_device := any(tensor.is_cuda for tensor in checkpoint.tensors.values()):
             torch.cuda.synchronize()
         kept = Checkpoint(checkpoint.step, self._copies, checkpoint.notes)
@@ -172,11 +182,22 @@ class Snapshots:
         told, self._failure = self._failure, ""
         return told
 
-    def _copy(self, name: str, tensor: Tensor) -> Tensor:
-        copy = self._copies.get(name)
-        if copy is None or copy.shape != tensor.shape or copy.dtype != tensor.dtype:
-            copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
-        return copy.copy_(whole(tensor.detach()), non_blocking=True)
+    def _room(self, checkpoint: Checkpoint) -> dict[str, Tensor]:
+        """Where its copy goes, the last one's room where that fits; nothing if there is no memory for it, which is then the failure."""
+        room = {}
+        try:
+            for name, tensor in checkpoint.tensors.items():
+                copy = self._copies.get(name)
+                if copy is None or copy.shape != tensor.shape or copy.dtype != tensor.dtype:
+                    copy = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+                room[name] = copy
+        except (MemoryError, RuntimeError) as error:
+            if not short_of_memory(error):
+                raise
+            size = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+            self._failure = f"checkpoint of step {checkpoint.step} found no memory for its copy of {size / 1e6:,.0f} MB"
+            return {}
+        return room
 
     def _write(self, checkpoint: Checkpoint) -> None:
         began = time.thread_time()
@@ -185,6 +206,11 @@ class Snapshots:
         except OSError as error:
             self._failure = str(error)
         self._writing_s = time.thread_time() - began
+
+
+def short_of_memory(error: Exception) -> bool:
+    """Whether it is memory that was not found: torch's error is a RuntimeError on CPUs."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
 
 
 def _step(path: Path) -> int:

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from luosi.models.attention import attend
 from luosi.models.lora import LoraLinear
 from luosi.models.transformer import KVCache, Layer, RMSNorm, Transformer
-from luosi.training.frozen_attention import attend
 
 BF16 = torch.bfloat16
 INT8, TINY = 127, 1e-30
@@ -74,7 +74,7 @@ class FrozenLayer(nn.Module):
             turned = torch.cat((attn.q_norm(turned[:, :, :-keys]), attn.k_norm(turned[:, :, -keys:])), 2)
         turned = _Rotated.apply(turned, *rotary).transpose(1, 2)  # type: ignore[no-untyped-call]
         q_BHTD, k_BKTD = turned[:, :-keys], turned[:, -keys:]
-        y_BHTD = attend(q_BHTD, k_BKTD, v_BTKD.transpose(1, 2), mask)
+        y_BHTD = attend(q_BHTD, k_BKTD, v_BTKD.transpose(1, 2), mask, rounded=True)
         return self._o(y_BHTD.transpose(1, 2).flatten(2))
 
 

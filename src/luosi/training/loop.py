@@ -24,7 +24,7 @@ from luosi.models.precision import autocast
 from luosi.models.transformer import Transformer
 from luosi.training import sharding, workers
 from luosi.training.batches import IGNORED, Batch, Rows, batch
-from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots
+from luosi.training.checkpoints import Checkpoint, Checkpoints, Snapshots, short_of_memory
 from luosi.training.estimates import DRAWN_CHUNK_TOKENS, MICRO_TOKENS, PIECE_FLOP
 from luosi.training.faults import AVERAGED, above_usual, diverged, fault, ran_away
 from luosi.training.loss import cross_entropy_sum
@@ -294,12 +294,11 @@ class _Training:
 
 @contextmanager
 def _told_of_memory(course: Course) -> Iterator[None]:
-    """Say in words that a step found no memory: torch's error is a RuntimeError on CPUs."""
+    """Say in words that a step found no memory."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "DefaultCPUAllocator" in str(error)
-        if not short:
+        if not short_of_memory(error):
             raise
         raise StageError(
             f"there is not enough memory for a step of {course.rows} x {course.length} tokens: {str(error).partition(chr(10))[0]}",
