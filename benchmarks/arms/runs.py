@@ -35,7 +35,7 @@ CASES = {
     "main": Case(4, (0, 1, 2)),
     "half": Case(2, (0, 1)),
     "deep": Case(6, (0,)),
-    "dictionary": Case(4, (0,), text="dictionary", share=0.5),
+    "dictionary": Case(4, (0, 1), text="dictionary", share=0.5),
 }
 """The arms are tuned at "main", what was chosen there carries over. Half the horizon is what the dictionary has to read once."""
 
