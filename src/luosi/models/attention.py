@@ -39,7 +39,7 @@ def attend(q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, mask: Tensor | None, 
 
 @torch.library.custom_op("luosi::attend_by_blocks", mutates_args=())
 def _by_blocks(q_BHTD: Tensor, k_BKTD: Tensor, v_BKTD: Tensor, mask: Tensor | None) -> Tensor:
-    """By whole products, from 128 to 8,192 positions in half the time of torch's tiled kernel or less.
+    """By whole products: from 128 to 8,192 positions half the time of torch's tiled kernel in bf16, two thirds to all of it in fp32.
 
     Queries go in blocks, so that most of what a causal mask would hide is not computed; those of the heads that share keys are
     rows of one product. An operator of its own, as the compiler makes more passes of it.
