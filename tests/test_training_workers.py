@@ -252,6 +252,34 @@ def test_a_signal_to_one_of_torchruns_processes_stops_all_and_is_saved(tmp_path:
     assert saved is not None and saved.step == 9
 
 
+ENDED = """
+import atexit
+import sys
+import weakref
+from pathlib import Path
+import torch.distributed as dist
+from luosi.training.workers import here
+from tests.test_training_workers import training
+from tests.training_kit import Recorder
+folder, groups = Path(sys.argv[1]), []
+
+def last():  # registered before the process joins the group, so done after it has left it
+    (folder / f"left-{rank}").write_text(str([group() for group in groups]))
+
+atexit.register(last)
+rank = here().rank
+groups.append(weakref.ref(dist.group.WORLD))
+training(folder / "log", Recorder(folder))
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_has_ended_the_threads_of_its_group(tmp_path: Path) -> None:
+    ended = under_torchrun(ENDED, tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert [(tmp_path / f"left-{rank}").read_text() for rank in range(2)] == ["[None]"] * 2
+
+
 APART = """
 import sys
 from pathlib import Path

@@ -74,7 +74,8 @@ def in_accounts(accounts: Path) -> dict[str, Used]:
         return {}
     import sqlalchemy as sa
 
-    from luosi.serve.accounts import charges, connect
+    from luosi.serve.accounts import charges
+    from luosi.sqlite import READS, connect
 
     done = charges.c.status == "done"
     whole = sa.case((done, charges.c.prompt_tokens))
@@ -92,7 +93,7 @@ def in_accounts(accounts: Path) -> dict[str, Used]:
     ).group_by(charges.c.model)
     engine = connect(accounts)
     try:
-        with engine.connect() as connection:
+        with engine.execution_options(**READS).connect() as connection:
             rows = connection.execute(query).all()
     except sa.exc.DatabaseError as error:
         raise InputError(f"{accounts} cannot be read: {error.orig}") from error

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from sqlalchemy import JSON, Column, Float, Integer, MetaData, String, Table, create_engine, event, insert
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import JSON, Column, Float, Integer, MetaData, String, Table, insert
 
 from luosi.artifacts import Manifest
 from luosi.ledger.attempts import Try
+from luosi.sqlite import connect
 
 metadata = MetaData()
 
@@ -31,26 +31,6 @@ attempts = Table(
     Column("cpu_s", Float), Column("flop", Float), Column("joules", Float), Column("tokens", Integer),
     Column("peak_rss_bytes", Integer), Column("foreign_cores", Float),
 )  # fmt: skip
-
-
-def connect(path: Path) -> Engine:
-    """An engine on an SQLite file in WAL mode: readers never wait for the writer, and kill -9 loses nothing committed."""
-    engine = create_engine(f"sqlite:///{path}")
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: object, _: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=NORMAL")
-        cursor.execute("PRAGMA busy_timeout=10000")
-        cursor.close()
-        connection.isolation_level = None  # type: ignore[attr-defined]
-
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # two rebuilds at once come one after the other, tables and all
-
-    return engine
 
 
 def rebuild(path: Path, manifests: Iterable[Manifest], tries: Iterable[Try]) -> None:

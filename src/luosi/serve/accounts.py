@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import queue
-import sqlite3
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from luosi.cost import Money
 from luosi.errors import InputError
 from luosi.serve.migrations import MIGRATIONS
 from luosi.serve.prices import Usage
+from luosi.sqlite import READS, connect
 
 Status = Literal["done", "cancelled", "failed"]
 
@@ -40,8 +40,6 @@ charges = sa.Table(
     sa.Column("currency", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
 )
-READS = {"reads": True}
-"""Execution options of transactions that write nothing, see `connect`."""
 versions = sa.Table("versions", metadata, sa.Column("version", sa.Integer, primary_key=True))
 
 
@@ -161,29 +159,6 @@ class Accounts:
                 done.set_exception(trouble)
             else:
                 done.set_result(None)
-
-
-def connect(path: Path, *, synchronous: Literal["NORMAL", "FULL"] = "NORMAL") -> sa.Engine:
-    """An engine whose transactions take the write lock when they begin and wait up to ten seconds for it; those of
-    `engine.execution_options(**READS)` see the file as it was when they first read, wait for nobody and let everybody write.
-
-    A kill loses nothing committed; a power cut loses nothing with FULL, and perhaps the last moments with NORMAL.
-    """
-    url = sa.URL.create("sqlite", database=str(path))
-    engine = sa.create_engine(url, connect_args={"timeout": 10, "check_same_thread": False})
-
-    @sa.event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None  # the driver's own BEGIN is deferred; the listener below begins instead
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        reads = connection.get_execution_options().get("reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    return engine
 
 
 def migrate(engine: sa.Engine, path: Path) -> None:

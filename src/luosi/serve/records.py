@@ -13,7 +13,8 @@ from typing import Self
 import sqlalchemy as sa
 
 from luosi.errors import InputError
-from luosi.serve.accounts import READS, connect, migrate
+from luosi.serve.accounts import migrate
+from luosi.sqlite import READS, connect
 
 
 class Records:

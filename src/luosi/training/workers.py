@@ -128,7 +128,7 @@ def here() -> Team:
         return Team()
     if not dist.is_initialized() and dist.is_torchelastic_launched():
         _join(int(os.environ["LOCAL_RANK"]))
-        atexit.register(dist.destroy_process_group)
+        atexit.register(_leave)
     return Team(dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else Team()
 
 
@@ -207,8 +207,7 @@ def everywhere(count: int, work: Callable[[Any], T], context: Any) -> T:
         for helper in helpers:
             helper.kill()
             helper.join()
-        if dist.is_initialized():
-            dist.destroy_process_group()
+        _leave()
 
 
 def _lead(store: TCPStore, helpers: list[Any], work: Callable[[Any], T], context: Any) -> T:
@@ -267,6 +266,16 @@ def _end_with_parent() -> None:
 
 def _join(device: int, **where: Any) -> None:
     """Become one of the process group; with CUDA, on the device of that number."""
+    # Where it is imported first while there is a group, its functions' defaults hold that group for good: gloo's threads then
+    # outlive `_leave`, and one that lets go of a tensor while the interpreter ends aborts the process.
+    import torch.distributed.nn.functional
+
     if torch.cuda.is_available():
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE, **where)
+
+
+def _leave() -> None:
+    """End the process group, if there is one, and its threads."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
