@@ -32,7 +32,7 @@ from arms.nanochat_model import (
     restricted_shape,
     whole_shape,
 )  # fmt: skip
-from arms.runs import SEQUENCE, Data, Run, Trained, orthogonalisation_flop, qwen
+from arms.runs import SEQUENCE, Data, Run, Trained, qwen
 from luosi.artifacts.shape import ModelShape
 from luosi.models.flops import attention_flop
 from luosi.models.precision import autocast
@@ -40,6 +40,7 @@ from luosi.models.transformer import Transformer
 from luosi.models.weights import save_model
 from luosi.stages.export.parity import same_logits
 from luosi.training.batches import ShuffledRows
+from luosi.training.estimates import orthogonal_flop
 
 MATRIX_LR, EMBEDDING_LR, HEAD_LR, SCALAR_LR, SMEAR_LR, WEIGHT_DECAY = 0.02, 0.3, 0.008, 0.5, 0.2, 0.28
 REFERENCE_BATCH, REFERENCE_WIDTH, REFERENCE_TOKENS = 2**19, 768, 10.5 * 110.1e6
@@ -217,7 +218,7 @@ def train(run: Run, data: Data, meter: Meter) -> Trained:
         notes["parity"] = parity(model, data)
     return Trained(
         model_flop=flop(shape, tokens_seen, whole),
-        optimizer_flop=run.steps * sum(orthogonalisation_flop(*p.shape, len(POLAR_EXPRESS)) for p in muon.matrices),
+        optimizer_flop=run.steps * sum(orthogonal_flop(*p.shape, len(POLAR_EXPRESS)) for p in muon.matrices),
         matrix_parameters=sum(p.numel() for p in projections),
         parameters=sum(p.numel() for p in model.parameters()),
         notes=notes,

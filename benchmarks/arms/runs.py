@@ -8,7 +8,7 @@ from typing import Any, Literal
 from texts import VOCABULARY, Made
 
 from luosi.artifacts.shape import ModelShape
-from luosi.models.flops import linear_sizes, training_flop
+from luosi.models.flops import training_flop
 from luosi.training.batches import ShuffledRows, dataset_rows
 from luosi.training.tokens import document_marks
 
@@ -110,17 +110,6 @@ class Data:
     def rows(self, seed: int) -> ShuffledRows:
         """Packed documents in rows of SEQUENCE tokens, each with its targets."""
         return dataset_rows(self.made.tokens, length=SEQUENCE, start=self.marks.start, end=self.marks.end, seed=seed)
-
-
-def orthogonalisation_flop(rows: int, columns: int, iterations: int) -> float:
-    """Matrix products of a Newton-Schulz or Polar Express orthogonalisation: X X^T, its square, and that times X."""
-    short, long = min(rows, columns), max(rows, columns)
-    return iterations * (4.0 * short * short * long + 2.0 * short**3)
-
-
-def qwen_muon_flop(shape: ModelShape, iterations: int) -> float:
-    """Of one Muon update of all the layers' matrices."""
-    return shape.layers * sum(orthogonalisation_flop(*size, iterations) for size in linear_sizes(shape).values())
 
 
 def qwen_flop(shape: ModelShape, tokens: int) -> float:

@@ -71,6 +71,10 @@ def lora_parameters(shape: ModelShape, rank: int, targets: Iterable[str]) -> int
     return shape.layers * rank * sum(sum(sizes[target]) for target in targets)
 
 
+SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
+"""Projections of a layer, by Hugging Face's name; those that read the same input are together."""
+
+
 def linear_sizes(shape: ModelShape) -> dict[str, tuple[int, int]]:
     """(outputs, inputs) of each projection of a layer, by Hugging Face's name."""
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim

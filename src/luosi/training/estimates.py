@@ -54,10 +54,10 @@ ORTHOGONAL_ITERATIONS = 5
 """Of Muon, for each matrix at each step."""
 
 
-def orthogonal_flop(rows: int, columns: int) -> int:
+def orthogonal_flop(rows: int, columns: int, iterations: int = ORTHOGONAL_ITERATIONS) -> int:
     """FLOP of making one matrix orthogonal: per iteration a square, its square and a product."""
     short, long = sorted((rows, columns))
-    return ORTHOGONAL_ITERATIONS * (4 * short * short * long + 2 * short**3)
+    return iterations * (4 * short * short * long + 2 * short**3)
 
 
 def muon_flop(shape: ModelShape) -> int:

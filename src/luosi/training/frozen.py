@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from luosi.models.attention import attend
+from luosi.models.flops import SAME_INPUT
 from luosi.models.lora import LoraLinear
 from luosi.models.transformer import KVCache, Layer, RMSNorm, Transformer
 
@@ -49,10 +50,12 @@ class FrozenLayer(nn.Module):
         self.post_attention_layernorm, self.mlp = layer.post_attention_layernorm, layer.mlp
         attn, mlp = self.self_attn, self.mlp
         self._keys = attn.k_proj.weight.shape[0] // attn.head_dim
-        self._qkv = _Product([attn.q_proj, attn.k_proj, attn.v_proj], workspace, self.input_layernorm)
-        self._o = _Product([attn.o_proj], workspace)
-        self._gate_up = _Product([mlp.gate_proj, mlp.up_proj], workspace, self.post_attention_layernorm)
-        self._down = _Product([mlp.down_proj], workspace, gated=True)
+        named = dict(attn.named_children()) | dict(mlp.named_children())
+        qkv, o, gate_up, down = ([named[name] for name in together] for together in SAME_INPUT)
+        self._qkv = _Product(qkv, workspace, self.input_layernorm)
+        self._o = _Product(o, workspace)
+        self._gate_up = _Product(gate_up, workspace, self.post_attention_layernorm)
+        self._down = _Product(down, workspace, gated=True)
 
     def forward(
         self, x_BTC: Tensor, rotary: tuple[Tensor, Tensor], mask: Tensor | None, cache: KVCache | None

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from luosi.artifacts import BaseModel, Corpus, Facts, ModelShape, Pairs, TunedModel
 from luosi.cost import Estimate, Machine
-from luosi.models.flops import attention_flop, linear_sizes, lora_parameters, training_flop
+from luosi.models.flops import SAME_INPUT, attention_flop, linear_sizes, lora_parameters, training_flop
 from luosi.pipeline.stage import Context, Inputs, Role, Stage
 from luosi.stages.finetune.config import Config as FinetuneConfig
 from luosi.stages.finetune.config import Runtime as FinetuneRuntime
@@ -30,10 +30,6 @@ FRAME_TOKENS = 50
 
 PAIR_BYTES = 1200
 """Of a pair's text where nothing is known of it."""
-
-
-MULTIPLIED_TOGETHER = (("q_proj", "k_proj", "v_proj"), ("o_proj",), ("gate_proj", "up_proj"), ("down_proj",))
-"""Frozen matrices that one product takes: see luosi.training.frozen."""
 
 
 class FinetuneStage(Stage[FinetuneConfig, FinetuneRuntime]):
@@ -106,7 +102,7 @@ def _frozen_bytes(config: FinetuneConfig, shape: ModelShape) -> int:
     if config.precision == "fp32":
         return 4 * shape.parameters
     sizes = linear_sizes(shape)
-    beside = [name for group in MULTIPLIED_TOGETHER if set(group) & set(config.targets) for name in group]
+    beside = [name for group in SAME_INPUT if set(group) & set(config.targets) for name in group]
     layers = min(config.top_layers or shape.layers, shape.layers)
     halved = layers * sum(math.prod(sizes[name]) for name in beside) if config.base_weights == "int8" else 0
     return 2 * shape.parameters - halved
