@@ -15,7 +15,8 @@ import luosi.ranking.meat
 import luosi.ranking.rows
 from luosi.ranking import LEFT, RIGHT, TIE, TREATMENTS, Ranking, Votes, rank
 from luosi.ranking.coding import Floats
-from luosi.ranking.fit import PRIOR_SD
+from luosi.ranking.fit import PRIOR_SD, _prior, fit
+from luosi.ranking.rows import rows_of, sums
 
 ELO = 400 / math.log(10)
 
@@ -242,6 +243,49 @@ def test_whatever_the_votes_everyone_gets_a_place(cast: list[tuple[int, int, str
         for line in lines:
             assert 1 <= line["rank_low"] <= line["rank"] <= line["rank_high"] <= len(lines)
             assert line["anytime_low"] <= line["low"] <= line["rating"] <= line["high"] <= line["anytime_high"]
+
+
+HARD = {
+    "along a ridge of the ties' exponent": (
+        False,
+        "01LLRT 02RR 03LRRR 10LR 12RRRTT 13LRRT 20L 21LT 23LRRT 30LLL 31LRRRTT 32RRRT",
+        None,
+    ),
+    "every decisive vote for the left, ties at the end of their range": (
+        True,
+        "01T 02L 03T 10LL 13LT 21LTT 23TT 32L",
+        None,
+    ),
+    "the side and the ratings explain every vote": (True, "01T 02T 03RT 10T 12T 20R 21LL 23T 30TTT 31R 32T", None),
+    "from a start beside a saddle": (
+        True,
+        "02LRR 03RT 10LLL 12LRRRRT 13LT 20LL 21LLLT 23T 30LRRTTT 31LRRRRTT 32LRRTTT",
+        [-0.579, 0.2, 1.399, -1.02, 0.323, -0.466, 0.0],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_few_votes_settle_at_a_top(case: str) -> None:
+    """Fits that once ended in `did not settle`, `cannot be climbed` and a singular matrix."""
+    position, told, start = HARD[case]
+    votes = [(int(group[0]), int(group[1]), "LRT".index(letter)) for group in told.split() for letter in group[2:]]
+    left, right, outcome = np.array(votes).T
+    assert (LEFT, RIGHT, TIE) == (0, 1, 2)
+    rows = rows_of(Votes(models=list("abcd"), left=left, right=right, outcome=outcome), None)
+    found = fit(rows, TREATMENTS["davidson"], position=position, start=None if start is None else np.array(start))
+
+    def height(theta: Floats) -> float:
+        return sums(rows, theta, found.ties)[0] - _prior(theta, found.penalty, found.island)[0]
+
+    assert -1 <= found.theta[-1] <= 0 and np.abs(found.theta[:4]).max() < 15
+    random, top = np.random.default_rng(0), height(found.theta)
+    for _ in range(200):
+        near = found.theta + random.normal(scale=0.05, size=len(found.theta)) * (
+            np.arange(7) != 4 if not position else 1
+        )
+        near[-1] = min(0.0, max(-1.0, near[-1]))
+        assert height(near) <= top + 1e-9
 
 
 def test_islands_are_named_and_ranked_by_themselves() -> None:

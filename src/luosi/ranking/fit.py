@@ -1,7 +1,8 @@
 """Maximum likelihood by Newton's steps, halved where they go too far; ratings in logits, the mean of each island 0.
 
 Models whose ratings the votes leave unbounded (one that always wins) get a prior of `PRIOR_SD` logits around the mean of their
-island; nobody else gets one. The tie treatment's parameters have a prior of 3, which only a handful of votes feels. Knows no errors.
+island; nobody else gets one. The tie treatment's parameters have a prior of 3, the side and features one of 10, which only a handful
+of votes feels. Knows no errors.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from luosi.ranking.votes import TIE
 
 PRIOR_SD = 2.0
 """Logits, of a model that the votes leave unbounded: 347 Elo."""
+OTHERS_PRIOR = 0.01
+"""1 / 10^2, of the side and of features: felt only where one of them, with the ratings, explains every vote."""
 TIE_PRIOR = 0.1
 """1 / 3^2, about."""
 STEPS, HALVINGS = 100, 40
@@ -71,46 +74,75 @@ def fit(rows: Rows, ties: Ties, *, position: bool, start: Floats | None = None, 
     theta = np.concatenate([np.zeros(n + wide), own]) if start is None else start.copy()
     penalty = np.zeros(len(theta))
     penalty[:n][outside] = 1 / PRIOR_SD**2
-    penalty[n : n + wide] = 1e-6
+    penalty[n : n + wide] = OTHERS_PRIOR
     penalty[n + wide :] = TIE_PRIOR
     fixed = np.zeros(len(theta), bool)
     fixed[n] = not position
     value, gradient, form = sums(rows, theta, ties)
     for _ in range(STEPS):
-        inside = system(form, penalty, island, fixed)
-        pull = np.where(fixed, 0.0, gradient - _prior(theta, penalty, island)[1])
-        step = inside.solve(pull)
-        if float(step @ pull) < 0:  # the observed information need not be positive far from the top
-            step = system(sums(rows, theta, ties, expected=True)[2], penalty, island, fixed).solve(pull)
+        pull = gradient - _prior(theta, penalty, island)[1]
+        fixed[n + wide :] = _held(rows, ties, theta, pull)
+        step, far = _step(rows, ties, theta, form, pull, penalty, island, fixed)
+        if (beyond := _held(rows, ties, theta, step) & ~fixed[n + wide :]).any():
+            fixed[n + wide :] |= beyond
+            step, far = _step(rows, ties, theta, form, pull, penalty, island, fixed)
         if np.abs(step).max() < CLOSE:
             theta = theta + step
-            own = ties.bounded(rows.own(theta))
-            if np.array_equal(own, rows.own(theta)):
-                theta[:n] -= (np.bincount(island, theta[:n]) / np.bincount(island))[island]
-                return Fit(theta, value, form, ties, island, outside, penalty, fixed)
-            theta[n + wide :], fixed[n + wide :] = own, fixed[n + wide :] | (own != rows.own(theta))
-            value, gradient, form = sums(rows, theta, ties)
-            continue
-        theta, value, gradient, form = _climbed(rows, ties, theta, step, value, penalty, island)
+            theta[n + wide :] = ties.bounded(rows.own(theta))
+            theta[:n] -= (np.bincount(island, theta[:n]) / np.bincount(island))[island]
+            return Fit(theta, value, form, ties, island, outside, penalty, fixed)
+        theta, value, gradient, form = _climbed(rows, ties, theta, step, value, penalty, island, far=far)
     raise LuosiError(
         f"the ratings did not settle in {STEPS} steps",
         hint="another treatment of ties (--ties half) may do, or fewer features",
     )
 
 
+def _held(rows: Rows, ties: Ties, theta: Floats, towards: Floats) -> Any:
+    """The tie parameters at an end of their range from which they would be moved out of it, [own]."""
+    own, direction = rows.own(theta), np.sign(rows.own(towards))
+    return (direction != 0) & (ties.bounded(own + direction) == own)
+
+
+def _step(
+    rows: Rows, ties: Ties, theta: Floats, form: Form, pull: Floats, penalty: Floats, island: Any, fixed: Any
+) -> tuple[Floats, bool]:
+    """Newton's step, or Fisher's, and True, where the observed information is not positive, as it need not be far from the top:
+    Newton's would lead to a saddle."""
+    pull = np.where(fixed, 0.0, pull)
+    if (step := system(form, penalty, island, fixed).uphill(pull)) is not None:
+        return step, False
+    step = system(sums(rows, theta, ties, expected=True)[2], penalty, island, fixed).uphill(pull)
+    if step is None:
+        raise LuosiError("the likelihood cannot be climbed", hint="features that are nearly the same? leave one out")
+    return step, True
+
+
 def _climbed(
-    rows: Rows, ties: Ties, theta: Floats, step: Floats, value: float, penalty: Floats, island: Any
+    rows: Rows, ties: Ties, theta: Floats, step: Floats, value: float, penalty: Floats, island: Any, *, far: bool
 ) -> tuple[Floats, float, Floats, Form]:
-    """The parameters a step on, or as much of it as is uphill."""
+    """The parameters a step on, or as much of it as is uphill; if `far`, as often twice the step as leads on uphill: Fisher's are
+    short along a ridge."""
     before = value - _prior(theta, penalty, island)[0]
     room = 1e-12 * (1 + abs(value)) * math.sqrt(len(rows.left))
+    reached = None
     for _ in range(HALVINGS):
         new = theta + step
+        new[len(island) + rows.context.shape[1] :] = ties.bounded(rows.own(new))
         if ties.allowed(rows.own(new)):
             found, gradient, form = sums(rows, new, ties)
-            if found - _prior(new, penalty, island)[0] >= before - room:
-                return new, found, gradient, form
-        step = step / 2
+            height = found - _prior(new, penalty, island)[0]
+            if height >= before - room and (reached is None or height > before):
+                reached, before = (new, found, gradient, form), height
+                if not far:
+                    return reached
+                step = 2 * step
+                continue
+        if reached:
+            return reached
+        far, step = False, step / 2
+    if reached:
+        return reached
     raise LuosiError("the likelihood cannot be climbed", hint="features that are nearly the same? leave one out")
 
 

@@ -59,7 +59,7 @@ class Ties(Protocol):
         """Whether there is a likelihood at these parameters."""
 
     def bounded(self, own: Floats) -> Floats:
-        """The nearest parameters that make sense."""
+        """The nearest parameters that make sense, each by itself."""
 
 
 class Half:

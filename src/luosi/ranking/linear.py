@@ -24,6 +24,9 @@ class System(Protocol):
     def solve(self, right: Floats, *, precision: float = 1e-11) -> Floats:
         """x with A x = right, [P]; `precision` is the residual's share of the right side where it is found by steps."""
 
+    def uphill(self, right: Floats) -> Floats | None:
+        """As `solve`; None if the matrix turns out not to be positive."""
+
 
 def system(form: Form, penalty: Floats, island: Any, fixed: Any) -> System:
     """The form plus a diagonal `penalty` [P] and the gauge of each `island` [N], with the parameters `fixed` [P] held."""
@@ -45,13 +48,28 @@ class Dense:
         self.matrix[fixed, :] = 0
         self.matrix[:, fixed] = 0
         self.matrix[fixed, fixed] = 1
-        self.fixed = fixed
+        self.models, self.fixed = n, fixed
 
     def solve(self, right: Floats, *, precision: float = 0.0) -> Floats:
         """As `System.solve`."""
         found: Any = np.linalg.solve(self.matrix, np.where(self.fixed, 0.0, right))
         solved: Floats = found
         return solved
+
+    def uphill(self, right: Floats) -> Floats | None:
+        """As `System.uphill`: the part of the ratings is positive by what it is, so what decides is the rest's Schur complement."""
+        n = self.models
+        right = np.where(self.fixed, 0.0, right)
+        ratings, cross, rest = self.matrix[:n, :n], self.matrix[:n, n:], self.matrix[n:, n:]
+        try:
+            solved = np.linalg.solve(ratings, np.column_stack([cross, right[:n]]))
+            left_over = rest - cross.T @ solved[:, :-1]
+            np.linalg.cholesky((left_over + left_over.T) / 2)
+        except np.linalg.LinAlgError:
+            return None
+        others = np.linalg.solve(left_over, right[n:] - cross.T @ solved[:, -1])
+        found: Floats = np.concatenate([solved[:, -1] - solved[:, :-1] @ others, others])
+        return found
 
     def inverse(self) -> Floats:
         """The inverse, zero at fixed parameters."""
@@ -94,6 +112,15 @@ class Sparse:
 
     def solve(self, right: Floats, *, precision: float = 1e-11) -> Floats:
         """As `System.solve`."""
+        return self._solved(right, precision)[0]
+
+    def uphill(self, right: Floats) -> Floats | None:
+        """As `System.uphill`: what the steps came across decides."""
+        found, positive = self._solved(right, 1e-11)
+        return found if positive else None
+
+    def _solved(self, right: Floats, precision: float) -> tuple[Floats, bool]:
+        """What was found, and whether no direction on the way curved the wrong way."""
         residual = np.where(self.fixed, 0.0, right)
         x, goal = np.zeros_like(residual), precision * float(np.linalg.norm(residual))
         step = residual / self.diagonal
@@ -102,10 +129,13 @@ class Sparse:
             if np.linalg.norm(residual) <= goal:
                 break
             image = self.times(direction)
-            length = size / float(direction @ image)
+            curvature = float(direction @ image)
+            if curvature <= 0:
+                return x, False
+            length = size / curvature
             x = x + length * direction
             residual = residual - length * image
             step = residual / self.diagonal
             size, before = float(residual @ step), size
             direction = step + size / before * direction
-        return x
+        return x, True
