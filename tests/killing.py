@@ -58,11 +58,11 @@ def run_with_kills(workspace: Path, recipe: Path, kills: int, seed: int, longest
         while begun(workspace) < wanted and process.poll() is None:
             time.sleep(0.02)
         time.sleep(dice.uniform(0.0, longest_s))
-        done = process.poll() is not None
+        if process.poll() is not None:
+            process.communicate()
+            break
         process.kill()
         process.communicate()
-        if done:
-            break
         latest = max((workspace / "store" / "attempts").glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
         if unfinished(latest):  # else the kill fell between two steps
             hit[latest.stem] = hit.get(latest.stem, 0) + 1

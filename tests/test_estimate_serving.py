@@ -62,7 +62,7 @@ def test_more_users_wait_longer_and_together_get_more(users: int, added: int, pr
     assert np.all(state.batch <= t.concurrency * (1 + 1e-9))
     served = t.concurrency / (state.first + t.answer * state.token)
     decoding = state.token[1] < 1.2 * state.step.total[1]  # where prompts take most of the time more users get no more
-    lost = 0.03 if name.startswith("CPU core") else 1e-3  # one user can keep a single core busy: others only interrupt
+    lost = 0.03 if name.startswith("CPU core") else 1e-4  # one user can keep a single core busy: others only interrupt
     assert served[1] > served[0] * (1 - lost) or not decoding
 
 

@@ -125,25 +125,29 @@ def _climbed(
     short along a ridge."""
     before = value - _prior(theta, penalty, island)[0]
     room = 1e-12 * (1 + abs(value)) * math.sqrt(len(rows.left))
-    reached = None
-    for _ in range(HALVINGS):
+
+    def at(step: Floats) -> tuple[float, tuple[Floats, float, Floats, Form] | None]:
         new = theta + step
         new[len(island) + rows.context.shape[1] :] = ties.bounded(rows.own(new))
-        if ties.allowed(rows.own(new)):
-            found, gradient, form = sums(rows, new, ties)
-            height = found - _prior(new, penalty, island)[0]
-            if height >= before - room and (reached is None or height > before):
-                reached, before = (new, found, gradient, form), height
-                if not far:
-                    return reached
-                step = 2 * step
-                continue
-        if reached:
-            return reached
+        if not ties.allowed(rows.own(new)):
+            return -math.inf, None
+        found, gradient, form = sums(rows, new, ties)
+        return found - _prior(new, penalty, island)[0], (new, found, gradient, form)
+
+    for _ in range(HALVINGS):
+        height, reached = at(step)
+        if reached and height >= before - room:
+            break
         far, step = False, step / 2
-    if reached:
-        return reached
-    raise LuosiError("the likelihood cannot be climbed", hint="features that are nearly the same? leave one out")
+    else:
+        raise LuosiError("the likelihood cannot be climbed", hint="features that are nearly the same? leave one out")
+    for _ in range(HALVINGS if far else 0):
+        step = 2 * step
+        higher, further = at(step)
+        if not further or higher <= height:
+            break
+        height, reached = higher, further
+    return reached
 
 
 def _prior(theta: Floats, penalty: Floats, island: Any) -> tuple[float, Floats]:
